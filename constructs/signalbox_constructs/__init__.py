@@ -1,0 +1,1 @@
+"""Reusable AWS CDK constructs of the Signalbox control plane."""

@@ -1,0 +1,1 @@
+"""moto's server with its missing CloudFormation types."""

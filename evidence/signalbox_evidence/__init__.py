@@ -1,0 +1,1 @@
+"""Compliance evidence, collected from outside of the product."""

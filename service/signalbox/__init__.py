@@ -1,0 +1,1 @@
+"""The Signalbox control plane: directs every workflow, carries none of the data."""
