@@ -1,0 +1,181 @@
+"""The edge: the only thing that the world may connect to. TLS ends here and begins again on the way to the task."""
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from signalbox_constructs.encryption import LOG_RETENTION_DAYS
+from signalbox_constructs.findings import accept
+from signalbox_constructs.network import PUBLIC
+
+IDLE_TIMEOUT = cdk.Duration.minutes(5)
+"""Longer than any silence of a stream: the service sends progress at least every 10 seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsEdgeProps:
+    vpc: ec2.IVpc
+    domain_name: str
+    hosted_zone_id: str | None
+    certificate_arn: str | None
+    target_port: int
+
+
+class TlsEdge(Construct):
+    """An internet-facing load balancer: HTTPS with an AEAD-only policy, and port 80 that redirects and nothing else.
+
+    Exposes `load_balancer`, `security_group`, `target_group` (HTTPS to `target_port`, for a service to join),
+    `certificate` and `access_logs`. With a hosted zone it proves the certificate and names the load balancer there.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, props: TlsEdgeProps) -> None:
+        super().__init__(scope, construct_id)
+        self.security_group = self._security_group(props.vpc)
+        self.access_logs = self._access_log_bucket()
+        self.load_balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=props.vpc,
+            vpc_subnets=PUBLIC,
+            internet_facing=True,
+            security_group=self.security_group,
+            deletion_protection=True,
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
+            idle_timeout=IDLE_TIMEOUT,
+            http2_enabled=True,
+        )
+        self._log_accesses()
+        self.target_group = elbv2.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=props.vpc,
+            target_type=elbv2.TargetType.IP,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            protocol_version=elbv2.ApplicationProtocolVersion.HTTP1,
+            port=props.target_port,
+            deregistration_delay=cdk.Duration.seconds(30),
+            health_check=elbv2.HealthCheck(
+                protocol=elbv2.Protocol.HTTPS,
+                path="/healthz",
+                healthy_http_codes="200",
+                interval=cdk.Duration.seconds(10),
+                timeout=cdk.Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+            ),
+        )
+        zone = self._zone(props)
+        self.certificate = self._certificate(props, zone)
+        self.load_balancer.add_listener(
+            "Https",
+            port=443,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            ssl_policy=elbv2.SslPolicy.TLS13_RES,
+            certificates=[self.certificate],
+            default_action=elbv2.ListenerAction.forward([self.target_group]),
+            open=False,
+        )
+        self.load_balancer.add_listener(
+            "Http",
+            port=80,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
+            open=False,
+        )
+        if zone:
+            route53.ARecord(
+                self,
+                "Address",
+                zone=zone,
+                record_name=f"{props.domain_name}.",
+                target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
+            )
+
+    def _security_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self, "SecurityGroup", vpc=vpc, description="Signalbox edge", allow_all_outbound=False
+        )
+        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "HTTPS from anywhere")
+        group.add_ingress_rule(ec2.Peer.any_ipv4(), ec2.Port.HTTP, "HTTP from anywhere, redirected to HTTPS")
+        accept(
+            group,
+            "EC23",
+            reason="This is the public edge: clusters, SDKs and browsers connect from anywhere. Only 443 and 80 are "
+            "open, 80 answers with a redirect alone, and no other security group is open to an address.",
+        )
+        return group
+
+    def _access_log_bucket(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            # Load balancers can write to S3-managed encryption only, not to a customer's key.
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=cdk.Duration.days(LOG_RETENTION_DAYS),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        accept(
+            bucket,
+            "S1",
+            reason="This bucket is where access logs end; a log of its own accesses would feed itself.",
+        )
+        return bucket
+
+    def _log_accesses(self) -> None:
+        """Turn access logs on. The L2's `log_access_logs` would admit another account's root; this admits the service."""
+        stack = cdk.Stack.of(self)
+        self.access_logs.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LoadBalancersOfThisAccount",
+                principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{stack.account}/*")],
+                conditions={
+                    "ArnLike": {
+                        "aws:SourceArn": f"arn:aws:elasticloadbalancing:{stack.region}:{stack.account}:loadbalancer/app/*"
+                    }
+                },
+            )
+        )
+        self.load_balancer.set_attribute("access_logs.s3.enabled", "true")
+        self.load_balancer.set_attribute("access_logs.s3.bucket", self.access_logs.bucket_name)
+        if self.access_logs.policy:  # the load balancer tries a write when it is created
+            self.load_balancer.node.add_dependency(self.access_logs.policy)
+
+    def _zone(self, props: TlsEdgeProps) -> route53.IHostedZone | None:
+        if props.hosted_zone_id is None:
+            return None
+        return route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=props.hosted_zone_id, zone_name=props.domain_name
+        )
+
+    def _certificate(self, props: TlsEdgeProps, zone: route53.IHostedZone | None) -> acm.ICertificate:
+        """Return the certificate: a given one, or one proven by DNS (by hand if there is no zone)."""
+        if props.certificate_arn:
+            return acm.Certificate.from_certificate_arn(self, "Certificate", props.certificate_arn)
+        return acm.Certificate(
+            self,
+            "Certificate",
+            domain_name=props.domain_name,
+            validation=acm.CertificateValidation.from_dns(zone),
+        )

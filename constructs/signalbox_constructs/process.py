@@ -1,0 +1,173 @@
+"""One process of the control plane as a Fargate task: what it runs, as whom, and whom it may talk to.
+
+Each process has a security group, a task role and an execution role of its own, so that a right given to one is not given to
+the others. Its container is the image by digest, without root, capabilities or a writable file system but /tmp.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from signalbox_constructs.aurora import DATABASE, PORT, AuroraPostgres
+from signalbox_constructs.encryption import encrypted_log_group
+from signalbox_constructs.findings import accept
+from signalbox_constructs.network import PRIVATE, ThreeTierNetwork
+
+CONTAINER = "signalbox"
+HTTPS_PORT = 8443
+USER = "10001:10001"
+
+CA_BUNDLE = "/etc/ssl/certs/rds-global-bundle.pem"
+"""Where the image holds the certificate authorities of RDS (service/Dockerfile)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    repository: ecr.IRepository
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessProps:
+    command: Sequence[str]
+    image: Image
+    cpu: int
+    memory: int
+    """MiB."""
+    network: ThreeTierNetwork
+    s3_prefix_list_id: str
+    database: AuroraPostgres
+    log_key: kms.IKey
+    environment: Mapping[str, str]
+
+
+class Process(Construct):
+    """A task definition with its identity and its ways out; `run_as_service` keeps copies of it running.
+
+    Exposes `task_definition`, `security_group`, `task_role`, `execution_role` and `logs`.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, props: ProcessProps) -> None:
+        super().__init__(scope, construct_id)
+        self.logs = encrypted_log_group(self, "Logs", key=props.log_key)
+        self.task_role = iam.Role(self, "TaskRole", assumed_by=self._ecs_tasks())
+        self.execution_role = iam.Role(self, "ExecutionRole", assumed_by=self._ecs_tasks())
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "SecurityGroup",
+            vpc=props.network.vpc,
+            description=f"Signalbox {construct_id.lower()}",
+            allow_all_outbound=False,
+        )
+        self._open_ways_out(props)
+        self.task_definition = self._define_task(props)
+
+    def listen(self, port: int) -> None:
+        """Name the one port that the container serves, TLS inside."""
+        container = self.task_definition.default_container
+        if container is None:
+            raise RuntimeError("the task has no container, wanted the one that this construct adds")
+        container.add_port_mappings(ecs.PortMapping(container_port=port))
+
+    def run_as_service(self, cluster: ecs.ICluster, *, copies: int, grace: cdk.Duration | None = None) -> ecs.FargateService:
+        """Keep `copies` tasks running over the zones; a failed roll-out goes back by itself."""
+        return ecs.FargateService(
+            self,
+            "Service",
+            cluster=cluster,
+            task_definition=self.task_definition,
+            desired_count=copies,
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            assign_public_ip=False,
+            vpc_subnets=PRIVATE,
+            security_groups=[self.security_group],
+            enable_execute_command=False,
+            health_check_grace_period=grace,
+        )
+
+    def _open_ways_out(self, props: ProcessProps) -> None:
+        """Allow the database, the private endpoints and the image layers in S3: nothing else, nowhere else."""
+        props.database.allow_from(self.security_group, f"{self.node.id} to database")
+        self.security_group.connections.allow_to(
+            props.network.endpoint_security_group, ec2.Port.HTTPS, f"{self.node.id} to AWS endpoints"
+        )
+        self.security_group.connections.allow_to(
+            ec2.Peer.prefix_list(props.s3_prefix_list_id), ec2.Port.HTTPS, "Image layers in S3"
+        )
+
+    def _define_task(self, props: ProcessProps) -> ecs.FargateTaskDefinition:
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=props.cpu,
+            memory_limit_mib=props.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+            task_role=self.task_role,
+            execution_role=self.execution_role,
+            volumes=[ecs.Volume(name="tmp")],
+        )
+        kernel = ecs.LinuxParameters(self, "Kernel", init_process_enabled=True)
+        kernel.drop_capabilities(ecs.Capability.ALL)
+        container = task.add_container(
+            CONTAINER,
+            container_name=CONTAINER,
+            image=ecs.ContainerImage.from_ecr_repository(props.image.repository, props.image.digest),
+            command=list(props.command),
+            environment=self._environment(props),
+            secrets={
+                "PGUSER": ecs.Secret.from_secrets_manager(props.database.secret, "username"),
+                "PGPASSWORD": ecs.Secret.from_secrets_manager(props.database.secret, "password"),
+            },
+            logging=ecs.LogDriver.aws_logs(stream_prefix=CONTAINER, log_group=self.logs),
+            user=USER,
+            privileged=False,
+            readonly_root_filesystem=True,
+            linux_parameters=kernel,
+            stop_timeout=cdk.Duration.seconds(60),
+        )
+        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108 - the task's own volume
+        accept(
+            task,
+            "ECS2",
+            reason="The plain variables are names, ports and paths; both credentials come from Secrets Manager.",
+        )
+        accept(
+            self.execution_role,
+            "IAM5[Resource::*]",
+            reason="ecr:GetAuthorizationToken knows no resource. All other statements name the repository, the log "
+            "group, the secret and its key.",
+        )
+        return task
+
+    def _environment(self, props: ProcessProps) -> dict[str, str]:
+        return {
+            "PGHOST": props.database.host,
+            "PGPORT": str(PORT),
+            "PGDATABASE": DATABASE,
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": CA_BUNDLE,
+            **props.environment,
+        }
+
+    def _ecs_tasks(self) -> iam.ServicePrincipal:
+        """ECS, when it runs tasks of this account and region: it cannot be talked into lending the role to others."""
+        stack = cdk.Stack.of(self)
+        return iam.ServicePrincipal(
+            "ecs-tasks.amazonaws.com",
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": f"arn:aws:ecs:{stack.region}:{stack.account}:*"},
+            },
+        )
