@@ -1,0 +1,56 @@
+"""From the headers of a request to a proven caller.
+
+A cluster shows its credential. In this version everybody else who reaches the (loopback) port is the developer: see
+`Settings.check_exposure`, which refuses that on any other address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signalbox.errors import Unauthenticated
+from signalbox.op import Kind, Principal
+from signalbox.rules.roles import Role
+from signalbox.settings import Auth, Settings
+from signalbox.store import clusters
+from signalbox.store.db import Database
+
+ANONYMOUS = Principal(kind=Kind.USER, subject="anonymous", name="Anonymous", roles=frozenset())
+
+DEVELOPER = Principal(
+    kind=Kind.USER,
+    subject="developer",
+    name="Local Developer",
+    email="developer@localhost",
+    roles=frozenset({Role.ADMIN}),
+)
+
+
+class Authenticator:
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self._auth = settings.auth
+        self._db = db
+
+    async def principal(self, headers: Mapping[str, str]) -> Principal:
+        """Who calls. Raises Unauthenticated for a credential that is not valid, and for none where one is needed."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if token:
+            if scheme.lower() != "bearer":
+                raise Unauthenticated("authorization: 'Bearer <token>' expected")
+            return await self._cluster(token)
+        if self._auth is Auth.DEVELOPMENT:
+            return DEVELOPER
+        raise Unauthenticated("a credential is needed")
+
+    async def _cluster(self, token: str) -> Principal:
+        async with self._db.reading() as tx:
+            cluster = await clusters.by_credential(tx, token)
+        if cluster is None:
+            raise Unauthenticated("the credential is unknown or expired")
+        return Principal(
+            kind=Kind.CLUSTER,
+            subject=str(cluster),
+            name=cluster.cluster,
+            roles=frozenset({Role.CLUSTER}),
+            cluster=cluster,
+        )

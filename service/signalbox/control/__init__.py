@@ -1,0 +1,1 @@
+"""What happens on a request, in one transaction."""

@@ -1,0 +1,95 @@
+"""Requests that arrive together share one commit.
+
+There is no timer: whatever is pending when the last flush ends is the next batch, so that a lone request waits for
+nobody and a crowd costs few commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from signalbox.errors import Exhausted, SignalboxError
+from signalbox.log import logger
+from signalbox.metrics import BATCH_SIZE
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_log = logger("control")
+
+
+class Batch(Generic[T, R]):
+    """`apply` takes a list of items in one transaction and gives a result or an error for each, in order.
+
+    An item that makes `apply` itself fail does not fail its neighbours: the batch is then applied one by one. `waiting`
+    bounds the queue; above it callers get Exhausted at once instead of a late answer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        apply: Callable[[Sequence[T]], Awaitable[Sequence[R | SignalboxError]]],
+        *,
+        largest: int = 500,
+        waiting: int = 20_000,
+    ) -> None:
+        self._name = name
+        self._apply = apply
+        self._largest = largest
+        self._waiting = waiting
+        self._pending: list[tuple[T, asyncio.Future[R]]] = []
+        self._arrived = asyncio.Event()
+
+    async def submit(self, item: T) -> R:
+        """The item's result, after its commit. Raises what `apply` says of it, or Exhausted."""
+        if len(self._pending) >= self._waiting:
+            raise Exhausted(f"{self._name}: {self._waiting} requests are waiting")
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._pending.append((item, future))
+        self._arrived.set()
+        return await future
+
+    async def run(self) -> None:
+        """Flush until cancelled; the requests that then still wait are cancelled too."""
+        try:
+            while True:
+                await self._arrived.wait()
+                batch, self._pending = self._pending[: self._largest], self._pending[self._largest :]
+                if not self._pending:
+                    self._arrived.clear()
+                BATCH_SIZE.labels(self._name).observe(len(batch))
+                await self._flush(batch)
+        finally:
+            for _, future in self._pending:
+                future.cancel()
+
+    async def _flush(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._apply([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as e:  # noqa: BLE001  # whatever it is, it belongs to the requests, and the loop must go on
+            await self._split(batch, e)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # its caller has gone
+                continue
+            if isinstance(result, SignalboxError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    async def _split(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception) -> None:
+        outage = isinstance(error, SignalboxError)  # of the database: one by one would only take longer
+        if len(batch) == 1 or outage:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        _log.warning("batch_split", batch=self._name, size=len(batch), error=repr(error))
+        for one in batch:
+            await self._flush([one])

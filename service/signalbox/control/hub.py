@@ -1,0 +1,150 @@
+"""Who waits for what: wakes watchers when a topic changed, here and in the other processes.
+
+A wake-up is never content, only a reason to look again. Watchers also look by themselves every few seconds, so that a
+lost hint costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager
+from datetime import timedelta
+
+from signalbox.ids import ClusterKey, RunKey, ScopeKey
+from signalbox.log import logger
+from signalbox.store.notify import CONNECTION_LOST, Channel
+
+_log = logger("control")
+
+
+def run_topic(run: RunKey) -> str:
+    """Something changed in the run."""
+    return f"run/{run}"
+
+
+def scope_topic(scope: ScopeKey) -> str:
+    """A run began or ended in the project and domain."""
+    return f"scope/{scope}"
+
+
+def work_topic(org: str) -> str:
+    """Work waits for a cluster."""
+    return f"work/{org}"
+
+
+def cluster_topic(cluster: ClusterKey) -> str:
+    """The cluster must be told something, or lost its session."""
+    return f"cluster/{cluster}"
+
+
+class StreamOver(Exception):  # noqa: N818  # not an error: the stream ends cleanly and its client comes again
+    """The stream has lived long enough, or the process is about to stop."""
+
+
+class Subscription:
+    """Level-triggered: however many wake-ups came since the last look, there is one more look."""
+
+    def __init__(self, hub: Hub, *, until: float) -> None:
+        self._hub = hub
+        self._until = until
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def changed(self, *, within: timedelta) -> bool:
+        """Wait for a wake-up for at most `within`; False when none came. Raises StreamOver."""
+        changed = True
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._event.wait()
+        except TimeoutError:
+            changed = False
+        if self._hub.draining or asyncio.get_running_loop().time() > self._until:
+            raise StreamOver
+        self._event.clear()
+        return changed
+
+
+class Hub:
+    """`stream_max_age`: watchers are sent away at about this age, so that clients resolve the address again."""
+
+    def __init__(self, conninfo: str, *, stream_max_age: timedelta) -> None:
+        self._conninfo = conninfo
+        self._max_age = stream_max_age.total_seconds()
+        self.draining = False
+        self._me = secrets.token_hex(8)
+        self._waiting: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._to_tell: set[str] = set()
+        self._told = asyncio.Event()
+
+    @contextmanager
+    def subscribe(self, *topics: str) -> Generator[Subscription]:
+        """Subscribe before the first look, or a change in between is missed."""
+        # Jitter: what connected together must not come again together.
+        age = self._max_age * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
+        subscription = Subscription(self, until=asyncio.get_running_loop().time() + age)
+        for topic in topics:
+            self._waiting[topic].add(subscription)
+        try:
+            yield subscription
+        finally:
+            for topic in topics:
+                self._waiting[topic].discard(subscription)
+                if not self._waiting[topic]:
+                    del self._waiting[topic]
+
+    def publish(self, topics: Iterable[str]) -> None:
+        """The topics changed; call after commit."""
+        for topic in set(topics):
+            self._wake(topic)
+            self._to_tell.add(topic)
+        self._told.set()
+
+    def drain(self) -> None:
+        """End all streams cleanly: the process is about to stop."""
+        self.draining = True
+        self._wake_all()
+
+    async def run(self) -> None:
+        """Exchange hints with the other processes until cancelled, over connections that are renewed when they break."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._tell))
+            group.create_task(self._forever(self._listen))
+
+    async def _forever(self, exchange: Callable[[Channel], Awaitable[None]]) -> None:
+        while True:
+            try:
+                async with Channel.open(self._conninfo) as channel:
+                    await exchange(channel)
+            except CONNECTION_LOST as e:
+                _log.warning("hints_interrupted", error=str(e))
+                await asyncio.sleep(0.5)
+            # Whatever was missed in between: everyone looks again.
+            self._wake_all()
+
+    async def _tell(self, channel: Channel) -> None:
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            topics, self._to_tell = sorted(self._to_tell), set()
+            await channel.tell(self._me, topics)
+
+    async def _listen(self, channel: Channel) -> None:
+        async for hint in channel.listen(timeout=5.0):
+            if hint is None or hint[0] == self._me:
+                continue
+            for topic in hint[1]:
+                self._wake(topic)
+
+    def _wake(self, topic: str) -> None:
+        for subscription in self._waiting.get(topic, ()):
+            subscription.wake()
+
+    def _wake_all(self) -> None:
+        for topic in self._waiting:
+            self._wake(topic)

@@ -1,0 +1,130 @@
+"""Reports of clusters, applied set-wise: one commit for all that arrived together.
+
+Every report is answered in words of its own and none is an error: an agent that hears that its report counts no more
+must stop the attempt, not try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from signalbox.control.actions import cascade, publish
+from signalbox.control.hub import Hub
+from signalbox.control.journal import Journal
+from signalbox.ids import ActionKey, ClusterKey
+from signalbox.metrics import REPORTS
+from signalbox.rules import attempts
+from signalbox.rules.attempts import Budget, Next
+from signalbox.rules.phases import TERMINAL, Lease, Now, Phase, Reported, Verdict, judge
+from signalbox.store import runs
+from signalbox.store.actions import State
+from signalbox.store.db import Database
+
+
+class Report(NamedTuple):
+    """`epoch` None: of the lease now in force (callers that do not know epochs). `error`: serialized ErrorInfo."""
+
+    key: ActionKey
+    cluster: ClusterKey
+    attempt: int
+    epoch: int | None
+    phase: Phase
+    at: datetime
+    started_at: datetime | None
+    output_uri: str | None
+    error: bytes | None
+    error_system: bool
+    recoverable: bool
+    log: bytes | None
+
+
+class Reporter:
+    def __init__(self, db: Database, hub: Hub, *, system_retries: int) -> None:
+        self._db = db
+        self._hub = hub
+        self._system_retries = system_retries
+
+    async def apply(self, reports: Sequence[Report]) -> list[Verdict]:
+        """What became of each, in order."""
+        async with self._db.transaction() as tx:
+            locked = await runs.lock(tx, [report.key.run_key for report in reports])
+            journal = Journal(locked, now=max(report.at for report in reports))
+            await journal.load(tx, [report.key for report in reports])
+            verdicts = [self._apply_one(journal, report) for report in reports]
+            await cascade(tx, journal)
+            await journal.write(tx)
+        publish(self._hub, journal)
+        for verdict in verdicts:
+            REPORTS.labels(verdict).inc()
+        return verdicts
+
+    def _apply_one(self, journal: Journal, report: Report) -> Verdict:
+        state = journal.state(report.key)
+        if state is not None and report.key.org != report.cluster.org:
+            state = None  # another org's action: for this cluster it does not exist
+        epoch = report.epoch if report.epoch is not None else _epoch_in_force(state)
+        verdict = judge(
+            None if state is None else _now(state),
+            Reported(cluster=report.cluster.cluster, attempt=report.attempt, epoch=epoch, phase=report.phase),
+        )
+        if state is None:
+            return verdict
+        if verdict is Verdict.TERMINAL_ALREADY:
+            journal.refuse(state, report.phase, epoch=epoch, cluster=report.cluster.cluster, at=report.at)
+        if verdict is Verdict.ACCEPTED:
+            self._accept(journal, state, report, epoch)
+        return verdict
+
+    def _accept(self, journal: Journal, state: State, report: Report, epoch: int) -> None:
+        journal.move(
+            state,
+            report.phase,
+            epoch=epoch,
+            at=report.at,
+            cluster=report.cluster.cluster,
+            output_uri=report.output_uri,
+            error=report.error,
+            error_recoverable=report.recoverable,
+            log=report.log,
+            started_at=report.started_at,
+        )
+        if report.phase not in TERMINAL:
+            return
+        following = attempts.after_report(
+            report.phase,
+            recoverable=report.recoverable,
+            system=report.error_system,
+            abort_requested=state.abort_requested_at is not None,
+            budget=budget(state, system_retries=self._system_retries),
+        )
+        if following is Next.RETRY:
+            moved = journal.state(report.key)
+            assert moved is not None  # noqa: S101  # it was just moved
+            journal.retry(
+                moved,
+                user_failures=state.user_failures + (not report.error_system),
+                system_failures=state.system_failures + report.error_system,
+            )
+
+
+def budget(state: State, *, system_retries: int) -> Budget:
+    return Budget(
+        user_retries=state.user_retries,
+        user_failures=state.user_failures,
+        system_retries=system_retries,
+        system_failures=state.system_failures,
+    )
+
+
+def _epoch_in_force(state: State | None) -> int:
+    if state is None:
+        return 0
+    return state.work_epoch if state.work_cluster is not None and state.work_epoch is not None else state.epoch
+
+
+def _now(state: State) -> Now:
+    held = state.work_cluster is not None and state.work_epoch is not None
+    lease = Lease(cluster=state.work_cluster or "", attempt=state.attempt, epoch=state.work_epoch or 0)
+    return Now(phase=state.phase, attempt=state.attempt, epoch=state.epoch, lease=lease if held else None)

@@ -1,0 +1,1 @@
+"""What recurs or repairs: idempotent passes without input."""

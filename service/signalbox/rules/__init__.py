@@ -1,0 +1,1 @@
+"""Who, which, when, may: pure decisions without I/O, clock or randomness."""

@@ -1,0 +1,1 @@
+"""Where it is kept: all SQL, and only here."""

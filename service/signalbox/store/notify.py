@@ -1,0 +1,63 @@
+"""Hints between processes: which topics changed. A hint is never content, and a lost one costs only time.
+
+Sent on a connection of its own, after commit and coalesced: NOTIFY inside a durable transaction would serialize every
+commit of the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import sql
+
+CONNECTION_LOST = psycopg.OperationalError
+
+_CHANNEL = "signalbox"
+_LONGEST = 7000  # bytes of a payload; PostgreSQL's limit is 8000
+
+
+class Channel:
+    """One connection that tells, or listens; reconnecting is the caller's."""
+
+    def __init__(self, connection: psycopg.AsyncConnection) -> None:
+        self._connection = connection
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, conninfo: str) -> AsyncGenerator[Channel]:
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            await connection.execute("SET synchronous_commit = off")
+            yield cls(connection)
+
+    async def tell(self, sender: str, topics: Sequence[str]) -> None:
+        """Hint that the topics changed."""
+        for part in _parts(sender, topics):
+            await self._connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, part))
+
+    async def listen(self, *, timeout: float) -> AsyncGenerator[tuple[str, list[str]] | None]:  # noqa: ASYNC109  # of the driver's own wait
+        """(sender, topics) of each hint, and None after each `timeout` seconds of quiet."""
+        await self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
+        while True:
+            async for notification in self._connection.notifies(timeout=timeout, stop_after=1):
+                sender, *topics = json.loads(notification.payload)
+                yield sender, topics
+            yield None
+
+
+def _parts(sender: str, topics: Sequence[str]) -> list[str]:
+    """Payloads that each fit; a topic is far shorter than a payload."""
+    parts: list[str] = []
+    batch: list[str] = []
+    size = 0
+    for topic in topics:
+        if size + len(topic) > _LONGEST and batch:
+            parts.append(json.dumps([sender, *batch]))
+            batch, size = [], 0
+        batch.append(topic)
+        size += len(topic) + 4
+    if batch:
+        parts.append(json.dumps([sender, *batch]))
+    return parts

@@ -1,0 +1,142 @@
+"""Runs, and the lock that orders every change of their actions.
+
+Whoever changes actions of a run calls `lock` first: it holds the run's row until commit, so that changes of one run
+happen one after the other and take revisions that are gapless and in commit order. Runs are locked in key order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from signalbox.ids import RunKey
+from signalbox.store.db import Tx
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    key: RunKey
+    run_spec: bytes
+    source: int
+    labels: Mapping[str, str]
+    start_time: datetime
+    output_base: str
+    created_by: str
+    request_digest: bytes
+    created_at: datetime
+
+
+async def insert(tx: Tx, run: NewRun) -> bool:
+    """False when a run of this name exists."""
+    cursor = await tx.execute(
+        """
+        INSERT INTO run (org, project, domain, name, run_spec, source, labels, start_time, output_base, created_by,
+                         request_digest, created_at)
+        VALUES (%(org)s, %(project)s, %(domain)s, %(run)s, %(run_spec)s, %(source)s, %(labels)s, %(start_time)s,
+                %(output_base)s, %(created_by)s, %(request_digest)s, %(created_at)s)
+            ON CONFLICT ON CONSTRAINT run_pkey DO NOTHING""",
+        run.key._asdict()
+        | {
+            "run_spec": run.run_spec,
+            "source": run.source,
+            "labels": Jsonb(dict(run.labels)),
+            "start_time": run.start_time,
+            "output_base": run.output_base,
+            "created_by": run.created_by,
+            "request_digest": run.request_digest,
+            "created_at": run.created_at,
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def request_digest(tx: Tx, key: RunKey) -> bytes | None:
+    """Digest of the request that created the run; None when there is no such run."""
+    cursor = await tx.execute(
+        """
+        SELECT request_digest FROM run
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(run)s""",
+        key._asdict(),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else bytes(row[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    revision: int
+    abort_requested: bool
+
+
+async def lock(tx: Tx, keys: Iterable[RunKey]) -> dict[RunKey, Locked]:
+    """Lock the runs until the end of the transaction; those that do not exist are missing from the answer."""
+    ordered = sorted(set(keys))
+    cursor = await tx.execute(
+        """
+        SELECT r.org, r.project, r.domain, r.name, r.revision, r.abort_requested_at IS NOT NULL
+          FROM run r
+          JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[])
+            AS k (org, project, domain, name) USING (org, project, domain, name)
+         ORDER BY r.org, r.project, r.domain, r.name
+           FOR NO KEY UPDATE OF r""",
+        columns(ordered),
+    )
+    return {RunKey(*row[:4]): Locked(revision=row[4], abort_requested=row[5]) for row in await cursor.fetchall()}
+
+
+async def set_revisions(tx: Tx, revisions: Mapping[RunKey, int]) -> None:
+    """The newest revision of each run; call only under `lock`."""
+    keys = list(revisions)
+    await tx.execute(
+        """
+        UPDATE run r SET revision = k.revision
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(revision)s::bigint[])
+            AS k (org, project, domain, name, revision)
+         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.name)""",
+        columns(keys) | {"revision": [revisions[key] for key in keys]},
+    )
+
+
+async def request_abort(tx: Tx, key: RunKey, *, at: datetime) -> None:
+    """Nothing of this run may be enqueued any more; call only under `lock`."""
+    await tx.execute(
+        """
+        UPDATE run SET abort_requested_at = coalesce(abort_requested_at, %(at)s)
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(run)s""",
+        key._asdict() | {"at": at},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every action of a run shares when it is dispatched."""
+
+    org: str
+    project: str
+    domain: str
+    name: str
+    run_spec: bytes
+    start_time: datetime
+
+
+async def contexts(tx: Tx, keys: Iterable[RunKey]) -> dict[RunKey, Context]:
+    cursor = tx.cursor(row_factory=class_row(Context))
+    await cursor.execute(
+        """
+        SELECT r.org, r.project, r.domain, r.name, r.run_spec, r.start_time
+          FROM run r
+          JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[])
+            AS k (org, project, domain, name) USING (org, project, domain, name)""",
+        columns(sorted(set(keys))),
+    )
+    return {RunKey(c.org, c.project, c.domain, c.name): c for c in await cursor.fetchall()}
+
+
+def columns(keys: Iterable[RunKey]) -> dict[str, list[str]]:
+    """Run keys as arrays, one a column, for `unnest`."""
+    listed = list(keys)
+    return {field: [getattr(key, field) for key in listed] for field in RunKey._fields}
