@@ -2,9 +2,9 @@
 
 import aws_cdk as cdk
 from constructs import Construct
-from signalbox_constructs.aurora import AuroraPostgres, AuroraPostgresProps
-from signalbox_constructs.encryption import CustomerKey
 
+from signalbox_constructs.aurora import AuroraPostgres, AuroraPostgresProps
+from signalbox_constructs.encryption import customer_key
 from stacks.network import NetworkStack
 from stacks.settings import Settings
 
@@ -13,7 +13,7 @@ class DataStack(cdk.Stack):
     def __init__(self, scope: Construct, settings: Settings, env: cdk.Environment, *, network: NetworkStack) -> None:
         super().__init__(scope, f"{settings.name}-data", env=env, termination_protection=True)
 
-        self.key = CustomerKey(self, "Key", description="Signalbox: database, its backups and its password")
+        self.key = customer_key(self, "Key", description="Signalbox: database, its backups and its password")
         self.database = AuroraPostgres(
             self,
             "Database",

@@ -2,9 +2,9 @@
 
 import aws_cdk as cdk
 from constructs import Construct
+
 from signalbox_constructs.edge import TlsEdge, TlsEdgeProps
 from signalbox_constructs.process import HTTPS_PORT
-
 from stacks.network import NetworkStack
 from stacks.settings import Settings
 
@@ -23,4 +23,11 @@ class EdgeStack(cdk.Stack):
                 certificate_arn=settings.certificate_arn,
                 target_port=HTTPS_PORT,
             ),
+        )
+        cdk.CfnOutput(self, "Url", value=f"https://{settings.domain_name}")
+        cdk.CfnOutput(
+            self,
+            "LoadBalancer",
+            value=self.edge.load_balancer.load_balancer_dns_name,
+            description="What the domain name has to point to (with a hosted zone it does)",
         )

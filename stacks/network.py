@@ -2,9 +2,9 @@
 
 import aws_cdk as cdk
 from constructs import Construct
-from signalbox_constructs.encryption import CustomerKey
-from signalbox_constructs.network import ThreeTierNetwork, ThreeTierNetworkProps
 
+from signalbox_constructs.encryption import customer_key, grant_to_logs
+from signalbox_constructs.network import ThreeTierNetwork, ThreeTierNetworkProps
 from stacks.settings import Settings
 
 
@@ -13,14 +13,12 @@ class NetworkStack(cdk.Stack):
         self._zones = settings.availability_zones
         super().__init__(scope, f"{settings.name}-network", env=env, termination_protection=True)
 
-        self.log_key = CustomerKey(self, "LogKey", description="Signalbox: logs")
-        self.log_key.grant_logs()
+        self.log_key = customer_key(self, "LogKey", description="Signalbox: logs")
+        grant_to_logs(self.log_key)
         self.network = ThreeTierNetwork(
             self,
             "Network",
-            ThreeTierNetworkProps(
-                cidr=settings.vpc_cidr, nat_gateways=settings.nat_gateways, log_key=self.log_key
-            ),
+            ThreeTierNetworkProps(cidr=settings.vpc_cidr, nat_gateways=settings.nat_gateways, log_key=self.log_key),
         )
 
     @property

@@ -1,11 +1,10 @@
 """Service: the processes of the control plane. It keeps nothing, and may be deleted and deployed again at any time."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
-from signalbox_constructs.process import HTTPS_PORT, Image, Process, ProcessProps
 
+from signalbox_constructs.process import HTTPS_PORT, Image, Process, ProcessProps
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
 from stacks.network import NetworkStack
@@ -32,13 +31,8 @@ class ServiceStack(cdk.Stack):
             self, "Cluster", vpc=network.network.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
         )
         self._image = Image(
-            repository=ecr.Repository.from_repository_attributes(
-                self,
-                "Repository",
-                repository_arn=settings.image_repository_arn,
-                repository_name=settings.image_repository_name,
-            ),
-            digest=settings.image_digest,
+            repository_arn=settings.image_repository_arn,
+            reference=f"{settings.image_repository}@{settings.image_digest}",
         )
 
         self.serve = self._process(
@@ -53,6 +47,18 @@ class ServiceStack(cdk.Stack):
         self.reconcile.run_as_service(self.cluster, copies=settings.reconcile_tasks)
 
         self.migrate = self._process("Migrate", {})
+        subnets = network.network.vpc.select_subnets(subnet_group_name="private").subnet_ids
+        cdk.CfnOutput(
+            self,
+            "MigrateCommand",
+            description="Bring the schema to this release: before the first start, and before each roll-out",
+            value=(
+                f"aws ecs run-task --region {settings.region} --cluster {self.cluster.cluster_name}"
+                f" --launch-type FARGATE --task-definition {self.migrate.task_definition.task_definition_arn}"
+                f" --network-configuration 'awsvpcConfiguration={{subnets=[{','.join(subnets)}],"
+                f"securityGroups=[{self.migrate.security_group.security_group_id}],assignPublicIp=DISABLED}}'"
+            ),
+        )
 
     def _process(self, name: str, environment: dict[str, str]) -> Process:
         return Process(

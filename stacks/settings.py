@@ -23,14 +23,13 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 DEFAULT_FILE = "config/local.yaml"
 FILE_VARIABLE = "SIGNALBOX_DEPLOY_CONFIG"
 
 EngineVersion = Literal["16.8", "16.9", "16.10", "16.11", "16.13", "17.4", "17.5", "17.6", "17.7", "17.9"]
 
-_ECR = re.compile(r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[a-z0-9][a-z0-9._/-]*)$")
+_ECR = re.compile(r"^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/[a-z0-9]+([._/-][a-z0-9]+)*$")
 
 _FARGATE_MEMORY = {
     256: range(512, 2048 + 1, 512),
@@ -60,7 +59,9 @@ class Settings(BaseModel):
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = Field(
         description="an AWS region such as us-east-1"
     )
-    availability_zones: tuple[str, str, str] = Field(description="a list of three different zones of the region (with -c: separated by commas)")
+    availability_zones: tuple[str, str, str] = Field(
+        description="a list of three different zones of the region (with -c: separated by commas)"
+    )
     vpc_cidr: str = Field(description="a private IPv4 network of /16 to /20, such as 10.40.0.0/16")
     nat_gateways: Annotated[int, Field(ge=1, le=3)] = Field(description="1 to 3")
     s3_prefix_list_id: Annotated[str, StringConstraints(pattern=r"^pl-[0-9a-f]{8,17}$")] = Field(
@@ -73,12 +74,12 @@ class Settings(BaseModel):
     hosted_zone_id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{3,31}$")] | None = Field(
         default=None, description="the id of a public Route 53 zone, such as Z0123456789ABCDEFGHIJ, or nothing"
     )
-    certificate_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")] | None = (
-        Field(default=None, description="the ARN of an ACM certificate in the region, or nothing")
-    )
+    certificate_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:aws:acm:[a-z0-9-]+:\d{12}:certificate/.+$")] | None
+    ) = Field(default=None, description="the ARN of an ACM certificate in the region, or nothing")
 
     image_repository: str = Field(
-        description="the URI of an ECR repository without a tag: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME"
+        description="an ECR repository of the region, without a tag: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME"
     )
     image_digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
         description="'sha256:' and 64 lower-case hexadecimal digits; tags move, so they are not accepted"
@@ -100,16 +101,9 @@ class Settings(BaseModel):
     reconcile_tasks: Annotated[int, Field(ge=2, le=20)] = Field(description="2 to 20 tasks, so that one may fail")
 
     @property
-    def image_repository_name(self) -> str:
-        return self._repository["name"]
-
-    @property
     def image_repository_arn(self) -> str:
-        return f"arn:aws:ecr:{self._repository['region']}:{self._repository['account']}:repository/{self._repository['name']}"
-
-    @property
-    def _repository(self) -> re.Match[str]:
-        return cast("re.Match[str]", _ECR.match(self.image_repository))  # the validator has matched it
+        account, _, _, region, _ = self.image_repository.split(".", 4)
+        return f"arn:aws:ecr:{region}:{account}:repository/{self.image_repository.split('/', 1)[1]}"
 
     @field_validator("availability_zones", mode="before")
     @classmethod
@@ -140,8 +134,9 @@ class Settings(BaseModel):
 
     @field_validator("image_repository")
     @classmethod
-    def _is_an_ecr_repository(cls, uri: str) -> str:
-        _require(_ECR.match(uri) is not None)
+    def _is_an_ecr_repository_of_the_region(cls, uri: str, info: ValidationInfo) -> str:
+        match = _ECR.match(uri)
+        _require(match is not None and match[1] == info.data.get("region", match[1]))
         return uri
 
     @field_validator("database_max_capacity")

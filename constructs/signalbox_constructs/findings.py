@@ -1,14 +1,13 @@
-"""Accepted cdk-nag findings: each names one rule of AwsSolutions, one construct and a reason that a reviewer can check."""
+"""Accepted findings: each names one rule, one construct and a reason that a reviewer can check."""
 
 import aws_cdk as cdk
 from constructs import IConstruct
 
 
-def accept(construct: IConstruct, rule: str, *, reason: str) -> None:
-    """Acknowledge the AwsSolutions finding `rule` (such as "EC23") on `construct` and what is below it, nowhere else.
+def accept(construct: IConstruct, finding: str, *, reason: str) -> None:
+    """Acknowledge `finding` on `construct` and what is below it, nowhere else.
 
-    The qualified id is what makes cdk-nag list the finding with its reason in `cdk.out/validation-report.json`;
-    a bare id would hide it.
+    `finding` is the id that synthesis prints after "Acknowledge with", such as "AwsSolutions::AwsSolutions-EC23". With
+    its prefix, cdk-nag lists the finding and the reason in `cdk.out/validation-report.json`; without, it would hide it.
     """
-    qualified = f"AwsSolutions::AwsSolutions-{rule}"
-    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=qualified, reason=reason))
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
