@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from signalbox.errors import Invalid
 
+_HIGHEST_PORT = 65535
+
 
 class Auth(StrEnum):
     """How callers prove who they are."""
@@ -124,6 +126,6 @@ def _problem(loc: tuple[int | str, ...], message: str) -> str:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not port.isdigit() or int(port) > _HIGHEST_PORT:
         raise Invalid(f"SIGNALBOX_LISTEN: host:port, got {text!r}")
     return host.strip("[]"), int(port)

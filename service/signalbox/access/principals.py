@@ -25,6 +25,14 @@ DEVELOPER = Principal(
     roles=frozenset({Role.ADMIN}),
 )
 
+OPERATOR = Principal(
+    kind=Kind.INTERNAL,
+    subject="operator",
+    name="Operator at the command line",
+    roles=frozenset({Role.ADMIN}),
+)
+"""Who runs `signalbox` beside the database: whoever holds its credentials may do anything anyway."""
+
 
 class Authenticator:
     def __init__(self, settings: Settings, db: Database) -> None:

@@ -1,6 +1,6 @@
 """The one way into the product: authenticate, authorize, validate, then the handler; errors become Connect codes.
 
-Every RPC of every service passes `unary` or `stream` below, in this order and before any other work. Only this module
+Every RPC of every service passes `guarded` below, in this order and before any other work. Only this module
 knows connectrpc's errors.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import protovalidate
 import structlog
@@ -66,12 +66,19 @@ class Gate:
 
 
 def validate(request: Message) -> None:
-    """Check the rules that the API's own definition states. Raises Invalid with the field, the rule and what was wrong."""
+    """Check the rules that the API's own definition states. Raises Invalid with field and rule."""
     if violations := _validator.collect_violations(request):
         raise Invalid("; ".join(f"{_field(v)}: {v.proto.message or v.proto.rule_id}" for v in violations[:5]))
 
 
-def unary(rpc: str, rule: Rule, handler: UnaryHandler, gate: Gate) -> Unary:
+def guarded(rpc: str, rule: Rule, handler: UnaryHandler | StreamHandler, gate: Gate, *, streams: bool) -> Any:
+    """The handler behind the gate, as connectrpc calls it: an `Unary`, or a `ServerStream` if it streams."""
+    if streams:
+        return _stream(rpc, rule, cast("StreamHandler", handler), gate)
+    return _unary(rpc, rule, cast("UnaryHandler", handler), gate)
+
+
+def _unary(rpc: str, rule: Rule, handler: UnaryHandler, gate: Gate) -> Unary:
     async def call(request: Message, ctx: RequestContext[Any, Any]) -> Any:
         started = perf_counter()
         code = "ok"
@@ -93,7 +100,7 @@ def unary(rpc: str, rule: Rule, handler: UnaryHandler, gate: Gate) -> Unary:
     return call
 
 
-def stream(rpc: str, rule: Rule, handler: StreamHandler, gate: Gate) -> ServerStream:
+def _stream(rpc: str, rule: Rule, handler: StreamHandler, gate: Gate) -> ServerStream:
     async def call(request: Message, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:
         try:
             op = await gate.admit(rpc, rule, request, ctx)

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from signalbox.rules.roles import Permission as P
+from signalbox.rules.roles import Permission
 from signalbox_wire.cluster.v1 import cluster_pb2
 
 
@@ -22,7 +22,7 @@ class Open(Enum):
     UNSERVED = "the answer is always the same refusal"
 
 
-Rule = P | Open
+Rule = Permission | Open
 
 _RUN = "flyteidl2.workflow.RunService"
 _ACTIONS = "flyteidl2.actions.ActionsService"
@@ -31,37 +31,37 @@ _PROJECT = "flyteidl2.project.ProjectService"
 _LINK = "signalbox.cluster.v1.ClusterLinkService"
 
 SERVED: dict[str, Rule] = {
-    f"{_RUN}/CreateRun": P.RUN_CREATE,
-    f"{_RUN}/AbortRun": P.RUN_ABORT,
-    f"{_RUN}/AbortAction": P.RUN_ABORT,
-    f"{_RUN}/GetRunDetails": P.RUN_READ,
-    f"{_RUN}/GetActionDetails": P.RUN_READ,
-    f"{_RUN}/WatchActionDetails": P.RUN_READ,
-    f"{_RUN}/ListRuns": P.RUN_READ,
-    f"{_RUN}/WatchRuns": P.RUN_READ,
-    f"{_RUN}/ListActions": P.RUN_READ,
-    f"{_RUN}/WatchActions": P.RUN_READ,
-    f"{_RUN}/GetActionDataURIs": P.RUN_READ,
-    f"{_ACTIONS}/Enqueue": P.ACTION_ENQUEUE,
-    f"{_ACTIONS}/WatchForUpdates": P.RUN_READ,
-    f"{_ACTIONS}/Update": P.CLUSTER_LINK,
-    f"{_ACTIONS}/Abort": P.RUN_ABORT,
-    f"{_TASK}/DeployTask": P.TASK_DEPLOY,
-    f"{_TASK}/GetTaskDetails": P.TASK_READ,
-    f"{_TASK}/ListTasks": P.TASK_READ,
-    f"{_TASK}/ListVersions": P.TASK_READ,
-    f"{_PROJECT}/CreateProject": P.PROJECT_WRITE,
-    f"{_PROJECT}/UpdateProject": P.PROJECT_WRITE,
-    f"{_PROJECT}/GetProject": P.PROJECT_READ,
-    f"{_PROJECT}/ListProjects": P.PROJECT_READ,
-    "flyteidl2.cluster.ClusterService/SelectCluster": P.CLUSTER_SELECT,
-    "flyteidl2.auth.IdentityService/UserInfo": P.IDENTITY_READ,
+    f"{_RUN}/CreateRun": Permission.RUN_CREATE,
+    f"{_RUN}/AbortRun": Permission.RUN_ABORT,
+    f"{_RUN}/AbortAction": Permission.RUN_ABORT,
+    f"{_RUN}/GetRunDetails": Permission.RUN_READ,
+    f"{_RUN}/GetActionDetails": Permission.RUN_READ,
+    f"{_RUN}/WatchActionDetails": Permission.RUN_READ,
+    f"{_RUN}/ListRuns": Permission.RUN_READ,
+    f"{_RUN}/WatchRuns": Permission.RUN_READ,
+    f"{_RUN}/ListActions": Permission.RUN_READ,
+    f"{_RUN}/WatchActions": Permission.RUN_READ,
+    f"{_RUN}/GetActionDataURIs": Permission.RUN_READ,
+    f"{_ACTIONS}/Enqueue": Permission.ACTION_ENQUEUE,
+    f"{_ACTIONS}/WatchForUpdates": Permission.RUN_READ,
+    f"{_ACTIONS}/Update": Permission.CLUSTER_LINK,
+    f"{_ACTIONS}/Abort": Permission.RUN_ABORT,
+    f"{_TASK}/DeployTask": Permission.TASK_DEPLOY,
+    f"{_TASK}/GetTaskDetails": Permission.TASK_READ,
+    f"{_TASK}/ListTasks": Permission.TASK_READ,
+    f"{_TASK}/ListVersions": Permission.TASK_READ,
+    f"{_PROJECT}/CreateProject": Permission.PROJECT_WRITE,
+    f"{_PROJECT}/UpdateProject": Permission.PROJECT_WRITE,
+    f"{_PROJECT}/GetProject": Permission.PROJECT_READ,
+    f"{_PROJECT}/ListProjects": Permission.PROJECT_READ,
+    "flyteidl2.cluster.ClusterService/SelectCluster": Permission.CLUSTER_SELECT,
+    "flyteidl2.auth.IdentityService/UserInfo": Permission.IDENTITY_READ,
     "flyteidl2.auth.AuthMetadataService/GetOAuth2Metadata": Open.LOGIN_METADATA,
     "flyteidl2.auth.AuthMetadataService/GetPublicClientConfig": Open.LOGIN_METADATA,
     f"{_LINK}/Enroll": Open.JOIN_TOKEN,
-    f"{_LINK}/Renew": P.CLUSTER_LINK,
-    f"{_LINK}/Lease": P.CLUSTER_LINK,
-    f"{_LINK}/Report": P.CLUSTER_LINK,
+    f"{_LINK}/Renew": Permission.CLUSTER_LINK,
+    f"{_LINK}/Lease": Permission.CLUSTER_LINK,
+    f"{_LINK}/Report": Permission.CLUSTER_LINK,
 }
 
 _DATA_PLANE = "the data plane serves it; ask SelectCluster for its endpoint: no payload passes the control plane"

@@ -44,12 +44,18 @@ class Batch(Generic[T, R]):
 
     async def submit(self, item: T) -> R:
         """The item's result, after its commit. Raises what `apply` says of it, or Exhausted."""
-        if len(self._pending) >= self._waiting:
-            raise Exhausted(f"{self._name}: {self._waiting} requests are waiting")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._pending.append((item, future))
-        self._arrived.set()
-        return await future
+        return (await self.submit_all([item]))[0]
+
+    async def submit_all(self, items: Sequence[T]) -> list[R]:
+        """Results in the order of the items, which keep it in the batch too. Raises the first error, or Exhausted."""
+        if len(self._pending) + len(items) > self._waiting:
+            raise Exhausted(f"{self._name}: {len(self._pending)} requests are waiting")
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
+        self._pending.extend(zip(items, futures, strict=True))
+        if futures:
+            self._arrived.set()
+        return [await future for future in futures]
 
     async def run(self) -> None:
         """Flush until cancelled; the requests that then still wait are cancelled too."""

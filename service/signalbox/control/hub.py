@@ -41,7 +41,7 @@ def cluster_topic(cluster: ClusterKey) -> str:
     return f"cluster/{cluster}"
 
 
-class StreamOver(Exception):  # noqa: N818  # not an error: the stream ends cleanly and its client comes again
+class StreamOver(Exception):  # not an error: the stream ends cleanly and its client comes again
     """The stream has lived long enough, or the process is about to stop."""
 
 
@@ -111,7 +111,7 @@ class Hub:
         self._wake_all()
 
     async def run(self) -> None:
-        """Exchange hints with the other processes until cancelled, over connections that are renewed when they break."""
+        """Exchange hints with the other processes until cancelled; connections that break are renewed."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._tell))
             group.create_task(self._forever(self._listen))

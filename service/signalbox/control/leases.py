@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.control.actions import cascade, publish
-from signalbox.control.hub import Hub
+from signalbox.control.hub import Hub, cluster_topic
 from signalbox.control.journal import Journal
 from signalbox.control.reports import budget
 from signalbox.errors import Unauthenticated
@@ -27,7 +27,7 @@ from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
 from signalbox.store import audit, clusters, outbox, runs, specs, work
 from signalbox.store.actions import State
-from signalbox.store.db import Database
+from signalbox.store.db import Database, Tx
 
 JOIN_TOKEN_PREFIX = "sbj_"  # noqa: S105  # greppable, not a secret
 CREDENTIAL_PREFIX = "sbc_"
@@ -61,7 +61,7 @@ async def enrol(op: Op, join_token: str, facts: clusters.Facts, *, life: timedel
         if cluster is None:
             raise Unauthenticated("join_token: unknown, expired or used", hint="create a new one")
         await clusters.enrol(tx, cluster, facts)
-        credential = await _credential(op, tx, cluster, life=life)
+        credential = await _credential(tx, cluster, life=life)
         await audit.append(
             tx, audit.Entry(cluster.org, f"cluster:{cluster}", "cluster.enrol", str(cluster), op.request_id)
         )
@@ -73,7 +73,7 @@ async def renew(op: Op, *, life: timedelta) -> Credential:
     op.require(Permission.CLUSTER_LINK)
     cluster = caller(op)
     async with op.transaction() as tx:
-        credential = await _credential(op, tx, cluster, life=life)
+        credential = await _credential(tx, cluster, life=life)
         await audit.append(tx, audit.Entry(cluster.org, str(op.who), "cluster.renew", str(cluster), op.request_id))
     return credential
 
@@ -85,11 +85,13 @@ def caller(op: Op) -> ClusterKey:
     return op.who.cluster
 
 
-async def begin(op: Op, hub: Hub, *, session: str, capacity: int, facts: clusters.Facts) -> int:
-    """Number of the cluster's new lease stream: from now on only this one is given grants."""
+async def begin(op: Op, hub: Hub, cluster: ClusterKey, *, session: str, capacity: int, facts: clusters.Facts) -> int:
+    """Number of the cluster's new lease stream: from now on only this one is given grants, and the old one ends."""
     op.require(Permission.CLUSTER_LINK)
     async with op.transaction() as tx:
-        return await clusters.begin_stream(tx, caller(op), session=session, capacity=capacity, facts=facts)
+        stream = await clusters.begin_stream(tx, cluster, session=session, capacity=capacity, facts=facts)
+    hub.publish([cluster_topic(cluster)])
+    return stream
 
 
 async def sweep(op: Op, hub: Hub, held: Sequence[work.Held], *, system_retries: int) -> int:
@@ -212,7 +214,7 @@ def _lost_error(state: State) -> bytes:
     ).SerializeToString()
 
 
-async def _credential(op: Op, tx: runs.Tx, cluster: ClusterKey, *, life: timedelta) -> Credential:
+async def _credential(tx: Tx, cluster: ClusterKey, *, life: timedelta) -> Credential:
     token = CREDENTIAL_PREFIX + secrets.token_urlsafe(32)
     expires_at = await clusters.insert_credential(tx, cluster, token=token, life=life)
     return Credential(cluster=cluster, token=token, expires_at=expires_at)

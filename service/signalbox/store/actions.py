@@ -113,6 +113,10 @@ class State:
     work_epoch: int | None
     work_cluster: str | None
 
+    def __post_init__(self) -> None:
+        # The driver gives the column's text; rules compare members by identity.
+        object.__setattr__(self, "phase", Phase(self.phase))
+
     @property
     def key(self) -> ActionKey:
         return ActionKey(self.org, self.project, self.domain, self.run, self.name)
@@ -155,13 +159,16 @@ async def live_below(tx: Tx, parents: Sequence[ActionKey]) -> list[ActionKey]:
         """
         WITH RECURSIVE below (org, project, domain, run, name, phase) AS (
             SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
-              FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
+              FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
+                          %(action)s::text[])
                 AS p (org, project, domain, run, name)
-              JOIN action a ON (a.org, a.project, a.domain, a.run, a.parent) = (p.org, p.project, p.domain, p.run, p.name)
+              JOIN action a
+                ON (a.org, a.project, a.domain, a.run, a.parent) = (p.org, p.project, p.domain, p.run, p.name)
              UNION
             SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
               FROM below b
-              JOIN action a ON (a.org, a.project, a.domain, a.run, a.parent) = (b.org, b.project, b.domain, b.run, b.name)
+              JOIN action a
+                ON (a.org, a.project, a.domain, a.run, a.parent) = (b.org, b.project, b.domain, b.run, b.name)
         )
         SELECT org, project, domain, run, name FROM below
          WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')

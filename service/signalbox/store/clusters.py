@@ -138,7 +138,7 @@ class Cluster:
 
 
 async def of_org(tx: Tx, org: str, *, ttl: timedelta) -> list[Cluster]:
-    """Clusters of the org, healthy ones first, then by name. Healthy: heard of within `ttl`, by the database's clock."""
+    """Clusters of the org, healthy ones first, then by name. Healthy: heard of within `ttl` (database's clock)."""
     cursor = tx.cursor(row_factory=class_row(Cluster))
     await cursor.execute(
         """

@@ -31,7 +31,7 @@ async def insert(tx: Tx, keys: Sequence[ActionKey]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Granted:
-    """What a cluster must know to begin; `previous_output_uri` is null on a first attempt."""
+    """What a cluster must know to begin."""
 
     org: str
     project: str
@@ -45,7 +45,6 @@ class Granted:
     spec_digest: bytes
     input_uri: str
     output_base: str
-    previous_output_uri: str | None
 
     @property
     def key(self) -> ActionKey:
@@ -82,11 +81,9 @@ async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> list
                  WHERE (w.org, w.project, w.domain, w.run, w.action) = (o.org, o.project, o.domain, o.run, o.action)
              RETURNING w.org, w.project, w.domain, w.run, w.action, w.id, w.attempt, w.epoch)
         SELECT g.org, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
-               a.spec_digest, a.input_uri, a.output_base, p.output_uri AS previous_output_uri
+               a.spec_digest, a.input_uri, a.output_base
           FROM granted g
           JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
-          LEFT JOIN attempt p ON (p.org, p.project, p.domain, p.run, p.action, p.attempt)
-                               = (g.org, g.project, g.domain, g.run, g.action, g.attempt - 1)
          ORDER BY g.id""",
         cluster._asdict() | {"limit": max(0, min(limit, row[0]))},
     )

@@ -1,0 +1,130 @@
+"""The command line of the service: `signalbox --help`.
+
+Answers go to standard output (`-o json` for machines), logs and errors to standard error. Exit codes: 0 done, 2 bad
+input or settings, 3 not found, 4 denied, 5 conflict, 6 unavailable, 7 failed work.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from signalbox import ids, log, settings
+from signalbox.access.principals import OPERATOR
+from signalbox.control import leases, projects
+from signalbox.errors import Invalid, SignalboxError
+from signalbox.ids import ClusterKey
+from signalbox.op import Op
+from signalbox.settings import Settings
+from signalbox.store.db import Database
+from signalbox.store.migrate import migrate as apply_migrations
+from signalbox.up.command import reset, up
+from signalbox.up.failures import EXIT_CODES, described
+
+app = App(name="signalbox", help="The control plane of Flyte 2: directs every workflow, carries none of the data.")
+cluster = App(name="cluster", help="Clusters that run the work.")
+app.command(cluster)
+app.command(up)
+app.command(reset)
+
+Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
+
+
+@app.command
+def serve() -> None:
+    """Serve the API and the console until SIGTERM. Settings come from SIGNALBOX_* variables."""
+    from signalbox.serve import serve as run  # noqa: PLC0415  # half a second that the other commands need not pay
+
+    _run(run(_settings()))
+
+
+@app.command
+def reconcile() -> None:
+    """Run the reconcilers (expired leases and such) until SIGTERM; any number of these may run."""
+    from signalbox.serve import reconcile as run  # noqa: PLC0415  # as above
+
+    _run(run(_settings()))
+
+
+@app.command
+def migrate(*, output: Output = "text") -> None:
+    """Bring the database's schema up to this version, and make sure that the default projects exist."""
+    configured = _settings()
+    applied = apply_migrations(configured.database_url.get_secret_value())
+    _run(_with_database(configured, lambda db: projects.ensure_default(db, configured)))
+    _answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
+
+
+@cluster.command
+def create_join_token(
+    name: str, *, expires_in_minutes: int = 60, org: str | None = None, output: Output = "text"
+) -> None:
+    """Create a token with which a data plane joins as cluster NAME, once. It is shown now and never again.
+
+    Parameters
+    ----------
+    name
+        Of the cluster, unique in its org.
+    expires_in_minutes
+        1 to 1440.
+    org
+        The default org when not given.
+    output
+        `json` for machines.
+
+    """
+    longest = 24 * 60
+    if not 1 <= expires_in_minutes <= longest:
+        raise Invalid(f"expires_in_minutes: 1 to {longest}, got {expires_in_minutes}")
+    configured = _settings()
+    key = ClusterKey(ids.name(org or configured.default_org, what="org"), ids.name(name, what="name"))
+
+    async def create(db: Database) -> leases.Credential:
+        op = Op(who=OPERATOR, now=datetime.now(UTC), request_id=secrets.token_hex(16), db=db)
+        return await leases.create_join_token(op, key, life=timedelta(minutes=expires_in_minutes))
+
+    made = _run(_with_database(configured, create))
+    facts = {"org": key.org, "cluster": key.cluster, "token": made.token, "expires_at": made.expires_at.isoformat()}
+    _answer(output, facts, made.token)
+
+
+def main() -> None:
+    """Entry point: errors are one sentence and an exit code, never a traceback."""
+    log.configure(json=not sys.stderr.isatty())
+    try:
+        code = app(sys.argv[1:])
+    except SignalboxError as e:
+        sys.stderr.write(f"signalbox: {described(e)}\n")
+        sys.exit(next((code for kind, code in EXIT_CODES.items() if isinstance(e, kind)), 1))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _settings() -> Settings:
+    return settings.load()
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    import uvloop  # noqa: PLC0415  # as above
+
+    return uvloop.run(work)
+
+
+async def _with_database(configured: Settings, work: Any) -> Any:
+    async with Database(configured.database_url.get_secret_value(), size=3) as db:
+        return await work(db)
+
+
+def _answer(output: Output, facts: dict[str, Any], text: str) -> None:
+    sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""ActionsService: what a running task says of its children. The hottest path of the product."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from flyteidl2.actions import actions_service_pb2 as pb
+from flyteidl2.core import execution_pb2
+from flyteidl2.workflow import run_definition_pb2, state_service_pb2
+
+from signalbox.api import wire
+from signalbox.api.interceptors import Handlers
+from signalbox.control import actions, children
+from signalbox.control.actions import Enqueue
+from signalbox.control.batch import Batch
+from signalbox.control.hub import Hub
+from signalbox.control.leases import caller
+from signalbox.control.reports import Report
+from signalbox.errors import Conflict, Invalid, NotFound
+from signalbox.ids import ActionKey, name, task_name
+from signalbox.op import Op
+from signalbox.rules.phases import TERMINAL, Phase, Verdict
+from signalbox.settings import Settings
+from signalbox.store import specs
+from signalbox.store.actions import Kind, NewAction
+from signalbox.store.children import Child
+
+_SERVICE = "flyteidl2.actions.ActionsService"
+_SENTINEL = pb.WatchForUpdatesResponse(control_message=state_service_pb2.ControlMessage(sentinel=True))
+_NOT_OUR_REPORT = {
+    Verdict.STALE_EPOCH: Conflict("the attempt is not held by this cluster"),
+    Verdict.TERMINAL_ALREADY: Conflict("the action is over, with another result"),
+    Verdict.UNKNOWN_ACTION: NotFound("no such action"),
+    Verdict.INVALID: Invalid("status.phase: not a phase that a cluster reports"),
+}
+
+
+class Actions:
+    def __init__(
+        self, enqueues: Batch[Enqueue, None], reports: Batch[Report, Verdict], hub: Hub, settings: Settings
+    ) -> None:
+        self._enqueues = enqueues
+        self._reports = reports
+        self._hub = hub
+        self._settings = settings
+
+    def handlers(self) -> Handlers:
+        return {
+            f"{_SERVICE}/Enqueue": self.enqueue,
+            f"{_SERVICE}/WatchForUpdates": self.watch_for_updates,
+            f"{_SERVICE}/Update": self.update,
+            f"{_SERVICE}/Abort": self.abort,
+        }
+
+    async def enqueue(self, op: Op, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
+        spec, action = new_action(request.action, created_by=str(op.who), created_at=op.now)
+        await self._enqueues.submit(Enqueue(action, spec, str(op.who), op.request_id))
+        return pb.EnqueueResponse()
+
+    async def watch_for_updates(
+        self, op: Op, request: pb.WatchForUpdatesRequest
+    ) -> AsyncIterator[pb.WatchForUpdatesResponse]:
+        parent = wire.action_key(request.parent_action_id)
+        async for batch in children.watch(op, self._hub, parent, progress_every=self._settings.progress_every):
+            for child in batch:
+                yield pb.WatchForUpdatesResponse(action_update=_update(parent, child))
+            if not batch:
+                yield _SENTINEL
+
+    async def update(self, op: Op, request: pb.UpdateRequest) -> pb.UpdateResponse:
+        phase = wire.phase(request.status.phase)
+        started = request.status.start_time.ToDatetime(UTC) if request.status.HasField("start_time") else None
+        report = Report(
+            key=wire.action_key(request.action_id),
+            cluster=caller(op),
+            attempt=request.attempt,
+            epoch=None,
+            phase=phase,
+            at=op.now,
+            started_at=started,
+            output_uri=None,
+            error=None,
+            error_system=False,
+            recoverable=False,
+            log=None,
+        )
+        if refusal := _NOT_OUR_REPORT.get(await self._reports.submit(report)):
+            raise refusal
+        return pb.UpdateResponse()
+
+    async def abort(self, op: Op, request: pb.AbortRequest) -> pb.AbortResponse:
+        await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=request.reason)
+        return pb.AbortResponse()
+
+
+def new_action(action: pb.Action, *, created_by: str, created_at: datetime) -> tuple[bytes | None, NewAction]:
+    """Serialized TaskSpec (None for a trace) and the row to be. Raises Invalid."""
+    key = wire.action_key(action.action_id)
+    parent = name(action.parent_action_name, what="action.parent_action_name")
+    match action.WhichOneof("spec"):
+        case "task":
+            return _task(action, key, parent, created_by, created_at)
+        case "trace":
+            return None, _trace(action, key, parent, created_by, created_at)
+        case "condition":
+            raise Invalid("action.condition: conditions are not part of this version of Signalbox")
+        case _:
+            raise Invalid("action.spec: a task or a trace is needed, got neither")
+
+
+def _task(action: pb.Action, key: ActionKey, parent: str, by: str, at: datetime) -> tuple[bytes, NewAction]:
+    body = action.task.spec.SerializeToString(deterministic=True)
+    definition = run_definition_pb2.TaskAction(id=action.task.id, queue=action.task.queue)
+    if action.task.HasField("cache_key"):
+        definition.cache_key.CopyFrom(action.task.cache_key)
+    spec = action.task.spec
+    return body, NewAction(
+        key=key,
+        parent=parent,
+        kind=Kind.TASK,
+        group_name=action.group,
+        definition=definition.SerializeToString(),
+        spec_digest=specs.digest(body),
+        task_name=task_name(action.task.id.name, what="action.task.id.name"),
+        task_version=action.task.id.version,
+        short_name=spec.short_name,
+        environment=spec.environment.name,
+        input_uri=action.input_uri,
+        output_base=action.run_output_base,
+        user_retries=spec.task_template.metadata.retries.retries,
+        created_by=by,
+        created_at=at,
+        phase=Phase.QUEUED,
+    )
+
+
+def _trace(action: pb.Action, key: ActionKey, parent: str, by: str, at: datetime) -> NewAction:
+    trace = action.trace
+    phase = wire.phase(trace.phase)
+    if phase not in TERMINAL:
+        raise Invalid(f"action.trace.phase: a finished one, got {phase}")
+    return NewAction(
+        key=key,
+        parent=parent,
+        kind=Kind.TRACE,
+        group_name=action.group,
+        definition=trace.SerializeToString(),
+        spec_digest=None,
+        task_name="",
+        task_version="",
+        short_name=trace.name,
+        environment="",
+        input_uri=action.input_uri,
+        output_base=action.run_output_base,
+        user_retries=0,
+        created_by=by,
+        created_at=at,
+        phase=phase,
+        started_at=trace.start_time.ToDatetime(UTC) if trace.HasField("start_time") else at,
+        ended_at=trace.end_time.ToDatetime(UTC) if trace.HasField("end_time") else at,
+        output_uri=trace.outputs.output_uri,
+    )
+
+
+def _update(parent: ActionKey, child: Child) -> state_service_pb2.ActionUpdate:
+    update = state_service_pb2.ActionUpdate(
+        action_id=wire.action_id(parent._replace(action=child.name)),
+        phase=wire.action_phase(child.phase),
+    )
+    if child.phase in TERMINAL:
+        update.output_uri = child.output_uri
+    if child.error is not None:
+        info = run_definition_pb2.ErrorInfo.FromString(child.error)
+        update.error.code = info.code
+        update.error.message = info.message
+        update.error.kind = _KINDS[info.kind]
+        update.error.recoverability = (
+            execution_pb2.ContainerError.RECOVERABLE
+            if child.error_recoverable
+            else execution_pb2.ContainerError.NON_RECOVERABLE
+        )
+    return update
+
+
+_KINDS = {
+    run_definition_pb2.ErrorInfo.KIND_UNSPECIFIED: execution_pb2.ExecutionError.UNKNOWN,
+    run_definition_pb2.ErrorInfo.KIND_USER: execution_pb2.ExecutionError.USER,
+    run_definition_pb2.ErrorInfo.KIND_SYSTEM: execution_pb2.ExecutionError.SYSTEM,
+}

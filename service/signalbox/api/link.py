@@ -1,0 +1,198 @@
+"""The cluster link: enrolment, lease streams and reports of data planes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
+
+from flyteidl2.task import run_pb2, task_definition_pb2
+from flyteidl2.workflow import run_definition_pb2
+
+from signalbox.api import wire
+from signalbox.api.interceptors import Handlers
+from signalbox.control import leases
+from signalbox.control.batch import Batch
+from signalbox.control.hub import Hub, cluster_topic, work_topic
+from signalbox.control.reports import Report
+from signalbox.errors import Invalid, SignalboxError
+from signalbox.ids import ClusterKey
+from signalbox.op import Op
+from signalbox.rules import names
+from signalbox.rules.phases import Verdict
+from signalbox.settings import Settings
+from signalbox.store import clusters, outbox, work
+from signalbox_wire.cluster.v1 import cluster_pb2 as pb
+
+_SERVICE = "signalbox.cluster.v1.ClusterLinkService"
+_OUTCOMES = {
+    Verdict.ACCEPTED: pb.OUTCOME_ACCEPTED,
+    Verdict.DUPLICATE: pb.OUTCOME_DUPLICATE,
+    Verdict.STALE_EPOCH: pb.OUTCOME_STALE_EPOCH,
+    Verdict.TERMINAL_ALREADY: pb.OUTCOME_TERMINAL_ALREADY,
+    Verdict.UNKNOWN_ACTION: pb.OUTCOME_UNKNOWN_ACTION,
+    Verdict.INVALID: pb.OUTCOME_INVALID,
+}
+_LARGEST_REPORT = 5000
+
+
+class Link:
+    def __init__(self, reports: Batch[Report, Verdict], hub: Hub, settings: Settings) -> None:
+        self._reports = reports
+        self._hub = hub
+        self._settings = settings
+
+    def handlers(self) -> Handlers:
+        return {
+            f"{_SERVICE}/Enroll": self.enroll,
+            f"{_SERVICE}/Renew": self.renew,
+            f"{_SERVICE}/Lease": self.lease,
+            f"{_SERVICE}/Report": self.report,
+        }
+
+    async def enroll(self, op: Op, request: pb.EnrollRequest) -> pb.EnrollResponse:
+        credential = await leases.enrol(
+            op, request.join_token, _facts(request.facts), life=self._settings.credential_life
+        )
+        cluster = credential.cluster
+        return pb.EnrollResponse(org=cluster.org, cluster=cluster.cluster, credential=_credential(credential))
+
+    async def renew(self, op: Op, request: pb.RenewRequest) -> pb.RenewResponse:
+        del request
+        return pb.RenewResponse(credential=_credential(await leases.renew(op, life=self._settings.credential_life)))
+
+    async def lease(self, op: Op, request: pb.LeaseRequest) -> AsyncIterator[pb.LeaseResponse]:
+        cluster = leases.caller(op)
+        if not request.session_id:
+            raise Invalid("session_id: needed")
+        with self._hub.subscribe(work_topic(cluster.org), cluster_topic(cluster)) as subscription:
+            stream = await leases.begin(
+                op,
+                self._hub,
+                cluster,
+                session=request.session_id,
+                capacity=request.capacity,
+                facts=_facts(request.facts),
+            )
+            held = [work.Held(wire.action_key(r.action_id), r.attempt, r.epoch) for r in request.held]
+            await leases.sweep(op, self._hub, held, system_retries=self._settings.system_retries)
+            yield self._progress()
+            told = 0
+            sent_specs: set[bytes] = set()
+            while True:
+                grants = await leases.grant(op, stream=stream, known_specs=sent_specs)
+                if grants is None:
+                    return  # a newer stream of this cluster has taken over
+                if grants.granted:
+                    sent_specs |= set(grants.specs)
+                    yield pb.LeaseResponse(grants=_grants(grants))
+                if aborts := await leases.aborts(op, after=told):
+                    told = aborts[-1].id
+                    yield pb.LeaseResponse(aborts=_aborts(aborts))
+                if len(grants.granted) == leases.GRANT_BATCH:
+                    continue
+                if not await subscription.changed(within=self._settings.progress_every):
+                    told = 0  # what was told and has not happened is told again
+                    yield self._progress()
+
+    async def report(self, op: Op, request: pb.ReportRequest) -> pb.ReportResponse:
+        cluster = leases.caller(op)
+        if len(request.reports) > _LARGEST_REPORT:
+            raise Invalid(f"reports: at most {_LARGEST_REPORT}, got {len(request.reports)}")
+        current = await leases.heard_of(op, session=request.session_id)
+        if not current:
+            return pb.ReportResponse(outcomes=[pb.OUTCOME_STALE_EPOCH] * len(request.reports), session_current=False)
+        parsed = [_parse(op, cluster, report, self._settings.error_limit_bytes) for report in request.reports]
+        verdicts = await self._reports.submit_all([report for report in parsed if report is not None])
+        outcomes = iter(verdicts)
+        return pb.ReportResponse(
+            outcomes=[pb.OUTCOME_INVALID if report is None else _OUTCOMES[next(outcomes)] for report in parsed],
+            session_current=True,
+        )
+
+    def _progress(self) -> pb.LeaseResponse:
+        progress = pb.Progress()
+        progress.fence_after.FromTimedelta(self._settings.fence_after)
+        progress.report_every.FromTimedelta(self._settings.report_every)
+        return pb.LeaseResponse(progress=progress)
+
+
+def _parse(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report | None:
+    """The report, or None when it is malformed: its neighbours must not suffer."""
+    event = report.event
+    try:
+        key = wire.action_key(event.id)
+        phase = wire.phase(event.phase)
+    except SignalboxError:
+        return None
+    log = None
+    if event.log_info or event.HasField("log_context"):
+        log = run_definition_pb2.ActionEvent(log_info=event.log_info, log_context=event.log_context).SerializeToString()
+    at = event.end_time if event.HasField("end_time") else event.updated_time
+    return Report(
+        key=key,
+        cluster=cluster,
+        attempt=event.attempt,
+        epoch=report.epoch,
+        phase=phase,
+        at=at.ToDatetime(UTC) if at.ByteSize() else op.now,
+        started_at=event.start_time.ToDatetime(UTC) if event.HasField("start_time") else None,
+        output_uri=event.outputs.output_uri or None,
+        error=wire.cut_error(event.error_info, error_limit).SerializeToString()
+        if event.HasField("error_info")
+        else None,
+        error_system=event.error_info.kind == run_definition_pb2.ErrorInfo.KIND_SYSTEM,
+        recoverable=report.recoverable,
+        log=log,
+    )
+
+
+def _facts(facts: pb.ClusterFacts) -> clusters.Facts:
+    for field in ("dataproxy_endpoint", "storage_prefix"):
+        if "://" not in getattr(facts, field):
+            raise Invalid(f"facts.{field}: a URI with its scheme, got {getattr(facts, field)!r}")
+    return clusters.Facts(
+        dataproxy_endpoint=facts.dataproxy_endpoint,
+        storage_prefix=facts.storage_prefix,
+        agent_version=facts.agent_version,
+    )
+
+
+def _credential(credential: leases.Credential) -> pb.Credential:
+    message = pb.Credential(token=credential.token)
+    message.expires_at.FromDatetime(credential.expires_at)
+    return message
+
+
+def _grants(grants: leases.Grants) -> pb.Grants:
+    message = pb.Grants()
+    for digest, body in grants.specs.items():
+        message.task_specs.add(digest=digest, spec=task_definition_pb2.TaskSpec.FromString(body))
+    for key, context in grants.runs.items():
+        entry = message.runs.add(run_id=wire.run_id(key), run_spec=run_pb2.RunSpec.FromString(context.run_spec))
+        entry.run_start_time.FromDatetime(context.start_time)
+    for granted in grants.granted:
+        message.grants.add(
+            ref=_ref(granted),
+            parent_action_name=granted.parent,
+            group=granted.group_name,
+            task_spec_digest=granted.spec_digest,
+            input_uri=granted.input_uri,
+            run_output_base=granted.output_base,
+            output_uri=names.attempt_output_uri(granted.output_base, granted.key, granted.attempt),
+            previous_output_uri=_previous(granted),
+        )
+    return message
+
+
+def _previous(granted: work.Granted) -> str:
+    if granted.attempt == 1:
+        return ""
+    return names.attempt_output_uri(granted.output_base, granted.key, granted.attempt - 1)
+
+
+def _aborts(aborts: Sequence[outbox.Abort]) -> pb.Aborts:
+    return pb.Aborts(aborts=[pb.Abort(ref=_ref(abort), reason=abort.reason) for abort in aborts])
+
+
+def _ref(held: work.Granted | outbox.Abort) -> pb.AttemptRef:
+    return pb.AttemptRef(action_id=wire.action_id(held.key), attempt=held.attempt, epoch=held.epoch)

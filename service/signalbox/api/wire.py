@@ -1,0 +1,128 @@
+"""Names, phases, times and identities: between Flyte's messages and the product's own types.
+
+Every member of `Phase` has exactly one `ActionPhase`; the round trip over all of them is tested, so that a renumbered or
+added phase upstream is noticed. What comes from outside is parsed here, and raises Invalid with the field's name.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flyteidl2.common import identifier_pb2, identity_pb2, phase_pb2
+from flyteidl2.task import task_definition_pb2
+from flyteidl2.workflow import run_definition_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from signalbox import ids
+from signalbox.errors import Invalid
+from signalbox.ids import ActionKey, RunKey, ScopeKey, TaskKey
+from signalbox.op import Kind
+from signalbox.rules.phases import Phase
+from signalbox.store import actions
+
+_PHASES: dict[Phase, phase_pb2.ActionPhase] = {
+    Phase.QUEUED: phase_pb2.ACTION_PHASE_QUEUED,
+    Phase.WAITING_FOR_RESOURCES: phase_pb2.ACTION_PHASE_WAITING_FOR_RESOURCES,
+    Phase.INITIALIZING: phase_pb2.ACTION_PHASE_INITIALIZING,
+    Phase.RUNNING: phase_pb2.ACTION_PHASE_RUNNING,
+    Phase.PAUSED: phase_pb2.ACTION_PHASE_PAUSED,
+    Phase.SUCCEEDED: phase_pb2.ACTION_PHASE_SUCCEEDED,
+    Phase.FAILED: phase_pb2.ACTION_PHASE_FAILED,
+    Phase.ABORTED: phase_pb2.ACTION_PHASE_ABORTED,
+    Phase.TIMED_OUT: phase_pb2.ACTION_PHASE_TIMED_OUT,
+    Phase.RECOVERED: phase_pb2.ACTION_PHASE_RECOVERED,
+}
+_PHASE_OF: dict[int, Phase] = {number: phase for phase, number in _PHASES.items()}
+
+ACTION_TYPES: dict[actions.Kind, run_definition_pb2.ActionType] = {
+    actions.Kind.TASK: run_definition_pb2.ACTION_TYPE_TASK,
+    actions.Kind.TRACE: run_definition_pb2.ACTION_TYPE_TRACE,
+}
+
+
+def action_phase(phase: Phase) -> phase_pb2.ActionPhase:
+    return _PHASES[phase]
+
+
+def phase(number: int, *, what: str = "phase") -> Phase:
+    """The phase of a number on the wire. Raises Invalid for the unspecified and for unknown ones."""
+    known = _PHASE_OF.get(number)
+    if known is None:
+        raise Invalid(f"{what}: a phase of Flyte is a number from 1 to {max(_PHASE_OF)}, got {number}")
+    return known
+
+
+def timestamp(at: datetime) -> Timestamp:
+    """To the microsecond; `at` is aware."""
+    message = Timestamp()
+    message.FromDatetime(at.astimezone(UTC))
+    return message
+
+
+def moment(message: Timestamp) -> datetime:
+    """Aware, in UTC."""
+    return message.ToDatetime(UTC)
+
+
+def scope_key(message: identifier_pb2.ProjectIdentifier, *, what: str = "project_id") -> ScopeKey:
+    return ScopeKey(
+        ids.name(message.organization, what=f"{what}.organization"),
+        ids.name(message.name, what=f"{what}.name"),
+        ids.name(message.domain, what=f"{what}.domain"),
+    )
+
+
+def run_key(message: identifier_pb2.RunIdentifier, *, what: str = "run_id") -> RunKey:
+    return RunKey(
+        ids.name(message.org, what=f"{what}.org"),
+        ids.name(message.project, what=f"{what}.project"),
+        ids.name(message.domain, what=f"{what}.domain"),
+        ids.name(message.name, what=f"{what}.name"),
+    )
+
+
+def run_id(key: RunKey) -> identifier_pb2.RunIdentifier:
+    return identifier_pb2.RunIdentifier(org=key.org, project=key.project, domain=key.domain, name=key.run)
+
+
+def action_key(message: identifier_pb2.ActionIdentifier, *, what: str = "action_id") -> ActionKey:
+    run = run_key(message.run, what=f"{what}.run")
+    return ActionKey(*run, ids.name(message.name, what=f"{what}.name"))
+
+
+def action_id(key: ActionKey) -> identifier_pb2.ActionIdentifier:
+    return identifier_pb2.ActionIdentifier(run=run_id(key.run_key), name=key.action)
+
+
+def task_key(message: task_definition_pb2.TaskIdentifier, *, what: str = "task_id") -> TaskKey:
+    return TaskKey(
+        ids.name(message.org, what=f"{what}.org"),
+        ids.name(message.project, what=f"{what}.project"),
+        ids.name(message.domain, what=f"{what}.domain"),
+        ids.task_name(message.name, what=f"{what}.name"),
+        ids.task_name(message.version, what=f"{what}.version"),
+    )
+
+
+def task_id(key: TaskKey) -> task_definition_pb2.TaskIdentifier:
+    return task_definition_pb2.TaskIdentifier(
+        org=key.org, project=key.project, domain=key.domain, name=key.name, version=key.version
+    )
+
+
+def identity(principal: str) -> identity_pb2.EnrichedIdentity:
+    """Who a stored principal (`user:<subject>`, `cluster:<key>`, ...) is; what is not a user is an application."""
+    kind, colon, subject = principal.partition(":")
+    if colon and kind == Kind.USER:
+        return identity_pb2.EnrichedIdentity(
+            user=identity_pb2.User(
+                id=identifier_pb2.UserIdentifier(subject=subject),
+                spec=identity_pb2.UserSpec(user_handle=subject),
+            )
+        )
+    return identity_pb2.EnrichedIdentity(
+        application=identity_pb2.Application(
+            id=identifier_pb2.ApplicationIdentifier(subject=subject or principal),
+            spec=identity_pb2.AppSpec(name=subject or principal),
+        )
+    )

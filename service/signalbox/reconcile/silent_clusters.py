@@ -1,0 +1,33 @@
+"""Takes leases back from silent clusters.
+
+A cluster is *silent* if and only if the database has not heard a report of it for `lease_ttl`, by the database's clock.
+By then the cluster has stopped its attempts by itself (`fence_after` is shorter), so that granting them anew is safe.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from signalbox.control import leases
+from signalbox.control.hub import Hub
+from signalbox.ids import ClusterKey
+from signalbox.op import Op
+from signalbox.settings import Settings
+from signalbox.store import work
+
+NAME = "silent_clusters"
+_BATCH = 500
+
+
+async def run(op: Op, hub: Hub, settings: Settings) -> int:
+    """One pass; gives how many leases it looked at. What is left over is the next pass's."""
+    async with op.db.reading() as tx:
+        found = await work.of_silent_clusters(tx, ttl=settings.lease_ttl, limit=_BATCH)
+    by_cluster: defaultdict[ClusterKey, list[work.Held]] = defaultdict(list)
+    for cluster, held in found:
+        by_cluster[cluster].append(held)
+    for cluster, grants in by_cluster.items():
+        await leases.take_back(
+            op.db, hub, cluster, grants, now=op.now, system_retries=settings.system_retries, cause="silence"
+        )
+    return len(found)

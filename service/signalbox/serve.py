@@ -1,0 +1,212 @@
+"""The only wiring point: settings in, a running service out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from signalbox import console, errors
+from signalbox.access.principals import Authenticator
+from signalbox.api import interceptors, unserved
+from signalbox.api.actions import Actions
+from signalbox.api.clusters import Clusters
+from signalbox.api.identity import Identity
+from signalbox.api.interceptors import Gate, Handlers
+from signalbox.api.link import Link
+from signalbox.api.permissions import SERVED, Open, reason_unserved, services
+from signalbox.api.projects import Projects
+from signalbox.api.run_views import RunViews
+from signalbox.api.runs import Runs
+from signalbox.api.tasks import Tasks
+from signalbox.control.actions import Enqueue, Enqueuer
+from signalbox.control.batch import Batch
+from signalbox.control.hub import Hub
+from signalbox.control.reports import Report, Reporter
+from signalbox.log import logger
+from signalbox.reconcile import driver
+from signalbox.rules.phases import Verdict
+from signalbox.settings import Settings, Tls
+from signalbox.store.db import Database
+from signalbox_wire.connect import ServiceApplication
+
+_log = logger("serve")
+_GRACEFUL_SECONDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What lives as long as the process."""
+
+    settings: Settings
+    db: Database
+    hub: Hub
+    enqueues: Batch[Enqueue, None]
+    reports: Batch[Report, Verdict]
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncGenerator[Parts]:
+    """Everything that a service process needs, running until the block ends."""
+    conninfo = settings.database_url.get_secret_value()
+    async with Database(conninfo, size=settings.database_pool) as db:
+        hub = Hub(conninfo, stream_max_age=settings.stream_max_age)
+        reporter = Reporter(db, hub, system_retries=settings.system_retries)
+        made = Parts(
+            settings=settings,
+            db=db,
+            hub=hub,
+            enqueues=Batch("enqueue", Enqueuer(db, hub).apply),
+            reports=Batch("report", reporter.apply),
+        )
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(loop) for loop in (hub.run(), made.enqueues.run(), made.reports.run())]
+            try:
+                yield made
+            finally:
+                for task in background:
+                    task.cancel()
+
+
+def application(made: Parts) -> Starlette:
+    """The service as an ASGI application: API, console, health and metrics on the same addresses."""
+    gate = Gate(
+        db=made.db,
+        authenticator=Authenticator(made.settings, made.db),
+        default_org=made.settings.default_org,
+    )
+
+    async def ready(_: Request) -> Response:
+        try:
+            await made.db.ping()
+        except errors.Unavailable as e:
+            return JSONResponse({"ready": False, "reason": e.message}, status_code=503)
+        return JSONResponse({"ready": True})
+
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes: list[BaseRoute] = [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
+    routes += [Mount(rpc.path, app=rpc) for rpc in rpcs(_handlers(made), gate, made.settings)]
+    routes += console.routes(gate, made.hub, made.settings)
+    return Starlette(routes=routes, exception_handlers={404: unserved.not_found})
+
+
+def rpcs(handlers: Handlers, gate: Gate, settings: Settings) -> list[ServiceApplication]:
+    """An application for each service of the API; what is not served answers why. Every RPC passes the gate."""
+    if forgotten := set(SERVED) ^ set(handlers):
+        raise RuntimeError(f"served without a handler, or handled and not served: {sorted(forgotten)}")
+    made: list[ServiceApplication] = []
+    for service in services():
+        wrapped: dict[str, Any] = {}
+        for method in service.methods:
+            rpc = f"{service.full_name}/{method.name}"
+            reason = reason_unserved(service.full_name, method.name)
+            handler = handlers.get(rpc) or unserved.handler(reason or "", stream=method.server_streaming)
+            rule = SERVED.get(rpc, Open.UNSERVED)
+            wrapped[method.name] = interceptors.guarded(rpc, rule, handler, gate, streams=method.server_streaming)
+        made.append(ServiceApplication(service, wrapped, read_max_bytes=settings.request_limit_bytes))
+    return made
+
+
+def _handlers(made: Parts) -> Handlers:
+    hub, settings = made.hub, made.settings
+    return {
+        **Actions(made.enqueues, made.reports, hub, settings).handlers(),
+        **Clusters(settings).handlers(),
+        **Identity(settings).handlers(),
+        **Link(made.reports, hub, settings).handlers(),
+        **Projects(settings).handlers(),
+        **RunViews(hub, settings).handlers(),
+        **Runs(hub, settings).handlers(),
+        **Tasks().handlers(),
+    }
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; streams end cleanly first. Raises Invalid or Conflict before anything is open."""
+    settings.check_exposure()
+    sockets = _listen(settings.addresses)
+    try:
+        async with parts(settings) as made:
+            server = _Server(made, sockets)
+            await server.serve(sockets=list(sockets))
+    finally:
+        for listening in sockets:
+            listening.close()
+
+
+async def reconcile(settings: Settings) -> None:
+    """Run the reconcilers until SIGTERM or SIGINT."""
+    conninfo = settings.database_url.get_secret_value()
+    async with Database(conninfo, size=3) as db, asyncio.TaskGroup() as group:
+        hub = Hub(conninfo, stream_max_age=settings.stream_max_age)
+        loops = [group.create_task(hub.run()), group.create_task(driver.run(db, hub, settings))]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, _cancel, loops)
+
+
+def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, made: Parts, sockets: Sequence[socket.socket]) -> None:
+        settings = made.settings
+        tls = settings.tls is Tls.FILES
+        super().__init__(
+            uvicorn.Config(
+                application(made),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+                ssl_certfile=settings.tls_certificate_file if tls else None,
+                ssl_keyfile=settings.tls_key_file if tls else None,
+            )
+        )
+        self._made = made
+        self._sockets = sockets
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in self._sockets:
+            host, port = listening.getsockname()[:2]
+            _log.info("listening", host=host, port=port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._made.hub.drain()
+        await super().shutdown(sockets)
+
+
+def _listen(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """A socket for each address. Raises Conflict for one that is taken; then none is open."""
+    opened: list[socket.socket] = []
+    for host, port in addresses:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as e:
+            listening.close()
+            for other in opened:
+                other.close()
+            raise errors.Conflict(f"cannot listen on {host}:{port}: {e.strerror}") from e
+        opened.append(listening)
+    return opened
