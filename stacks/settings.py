@@ -32,13 +32,18 @@ EngineVersion = Literal["16.8", "16.9", "16.10", "16.11", "16.13", "17.4", "17.5
 _ECR = re.compile(r"^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/[a-z0-9]+([._/-][a-z0-9]+)*$")
 
 _FARGATE_MEMORY = {
-    256: range(512, 2048 + 1, 512),
+    256: (512, 1024, 2048),
     512: range(1024, 4096 + 1, 1024),
     1024: range(2048, 8192 + 1, 1024),
     2048: range(4096, 16384 + 1, 1024),
     4096: range(8192, 30720 + 1, 1024),
 }
 """MiB that Fargate offers for each CPU size (1024 units are one vCPU), from the ECS task size table."""
+
+
+_PRIVATE = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_VPC_PREFIXES = range(16, 20 + 1)
+"""A VPC is no larger than /16; below /20 the nine subnets become too small for a hundred tasks each."""
 
 
 class SettingsError(Exception):
@@ -115,7 +120,7 @@ class Settings(BaseModel):
     def _zones_differ_and_lie_in_the_region(
         cls, zones: tuple[str, str, str], info: ValidationInfo
     ) -> tuple[str, str, str]:
-        region = info.data.get("region", "")
+        region = info.data.get("region", ".*")  # a wrong region has an error of its own
         _require(len(set(zones)) == len(zones) and all(re.fullmatch(rf"{region}[a-z]", zone) for zone in zones))
         return zones
 
@@ -123,13 +128,14 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_private_network(cls, cidr: str) -> str:
         network = ipaddress.IPv4Network(cidr)  # its errors are ValueErrors: host bits, bad digits
-        _require(network.is_private and 16 <= network.prefixlen <= 20)  # noqa: PLR2004 - a VPC's limit, room for 9 subnets
+        _require(any(network.subnet_of(private) for private in _PRIVATE) and network.prefixlen in _VPC_PREFIXES)
         return cidr
 
     @field_validator("certificate_arn")
     @classmethod
     def _certificate_lies_in_the_region(cls, arn: str | None, info: ValidationInfo) -> str | None:
-        _require(arn is None or arn.split(":")[3] == info.data.get("region"))
+        region = arn.split(":")[3] if arn else None
+        _require(arn is None or region == info.data.get("region", region))
         return arn
 
     @field_validator("image_repository")
@@ -167,7 +173,7 @@ def read_settings(context: Mapping[str, object], environment: Mapping[str, str])
     values = _read_file(path)
     # Keys with a colon or an at sign are CDK's own: feature flags, look-ups, CLI options.
     overrides = {key: value for key, value in context.items() if key != "config" and not re.search("[:@]", key)}
-    origins = dict.fromkeys(values, str(path)) | {key: f"-c {key}" for key in overrides}
+    origins = dict.fromkeys(values, str(path)) | dict.fromkeys(overrides, "-c")
     try:
         return Settings.model_validate(values | overrides)
     except ValidationError as error:
