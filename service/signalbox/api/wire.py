@@ -64,11 +64,11 @@ def moment(message: Timestamp) -> datetime:
     return message.ToDatetime(UTC)
 
 
-def scope_key(message: identifier_pb2.ProjectIdentifier, *, what: str = "project_id") -> ScopeKey:
+def scope_key(org: str, project: str, domain: str) -> ScopeKey:
     return ScopeKey(
-        ids.name(message.organization, what=f"{what}.organization"),
-        ids.name(message.name, what=f"{what}.name"),
-        ids.name(message.domain, what=f"{what}.domain"),
+        ids.name(org, what="org"),
+        ids.name(project, what="project"),
+        ids.name(domain, what="domain"),
     )
 
 

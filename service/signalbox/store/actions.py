@@ -51,12 +51,12 @@ async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int])
         """
         INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
                             task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
-                            created_by, created_at, queued_at, revision, phase, attempt, started_at, ended_at,
-                            output_uri)
+                            created_by, created_at, queued_at, revision, created_revision, phase, attempt,
+                            started_at, ended_at, output_uri)
         SELECT n.org, n.project, n.domain, n.run, n.name, n.parent, n.kind, n.group_name, n.definition, n.spec_digest,
                n.task_name, n.task_version, n.short_name, n.environment, n.input_uri, n.output_base, n.user_retries,
-               n.created_by, n.created_at, n.created_at, n.revision, n.phase, 1, n.started_at, n.ended_at,
-               n.output_uri
+               n.created_by, n.created_at, n.created_at, n.revision, n.revision, n.phase, 1, n.started_at,
+               n.ended_at, n.output_uri
           FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
                       %(parent)s::text[], %(kind)s::text[], %(group_name)s::text[], %(definition)s::bytea[],
                       %(spec_digest)s::bytea[], %(task_name)s::text[], %(task_version)s::text[],

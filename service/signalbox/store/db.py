@@ -62,6 +62,13 @@ class Database:
             async with self._pool.connection() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[Tx]:
+        """Several statements, all on the state at the first of them; nothing can be written. Raises Unavailable."""
+        async with self.transaction() as tx:
+            await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield tx
+
     async def ping(self) -> None:
         """Raises Unavailable unless a statement gets through."""
         async with self.reading() as tx:

@@ -13,3 +13,5 @@ CREATE INDEX action_created ON action (org, project, domain, run, created_revisi
 CREATE INDEX action_root_of_task ON action (org, project, domain, task_name, created_at DESC, run) WHERE parent = '';
 
 CREATE INDEX run_newest_of_org ON run (org, created_at DESC, project DESC, domain DESC, name DESC);
+
+ALTER TABLE task ADD COLUMN is_entrypoint boolean NOT NULL DEFAULT false;
