@@ -1,0 +1,1 @@
+"""The cluster link, as the cluster sees it: identity, leases, attempts that are held, reports."""

@@ -1,0 +1,128 @@
+"""Reports on their way to the control plane: kept in memory until each is acknowledged, in order for each attempt.
+
+One request is in flight at a time; what arises meanwhile goes with the next. A request that failed is repeated with the
+same content, so that a lost reply counts nothing twice. A terminal report replaces a RUNNING that was not sent yet: the
+SDK would log a warning for each in-between state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+import structlog
+from connectrpc.errors import ConnectError
+from flyteidl2.common.phase_pb2 import ACTION_PHASE_RUNNING
+
+from signalbox_dataplane.backoff import until_answered
+from signalbox_dataplane.control_plane import CREDENTIAL_REFUSED
+from signalbox_dataplane.executor import AttemptKey
+from signalbox_dataplane.link.fence import Fence
+from signalbox_wire.cluster.v1.cluster_pb2 import AttemptRef, AttemptReport, Outcome, ReportRequest, ReportResponse
+from signalbox_wire.connect import Code
+
+BATCH = 500
+DEFAULT_HEARTBEAT = 5.0
+log = structlog.get_logger()
+
+
+class Reporter(Protocol):
+    async def report(self, request: ReportRequest) -> ReportResponse: ...
+
+
+def is_terminal(report: AttemptReport) -> bool:
+    return report.event.phase != ACTION_PHASE_RUNNING
+
+
+def key_of(report: AttemptReport) -> AttemptKey:
+    return AttemptKey.of(AttemptRef(action_id=report.event.id, attempt=report.event.attempt, epoch=report.epoch))
+
+
+class Listener(Protocol):
+    """Who learns what became of reports."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    def on_outcome(self, report: AttemptReport, outcome: Outcome) -> None:
+        """The report was acknowledged."""
+        ...
+
+    def on_refused(self) -> None:
+        """The control plane does not take the credential; the report is tried again all the same."""
+        ...
+
+    def on_replaced(self) -> None:
+        """The current session was replaced by another process's."""
+        ...
+
+
+class Reports:
+    def __init__(self, link: Reporter, fence: Fence, listener: Listener) -> None:
+        self._link = link
+        self._fence = fence
+        self._listener = listener
+        self._waiting: dict[AttemptKey, list[AttemptReport]] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.heartbeat = DEFAULT_HEARTBEAT
+
+    def add(self, report: AttemptReport) -> None:
+        key = key_of(report)
+        queued = self._waiting.get(key)
+        if queued is None or is_terminal(report):
+            self._waiting[key] = [report]
+        else:
+            queued.append(report)
+        self._idle.clear()
+        self._wake.set()
+
+    def drop(self, key: AttemptKey) -> None:
+        """Forget what was not sent yet of an attempt that counts no more."""
+        self._waiting.pop(key, None)
+
+    async def send_for_ever(self) -> None:
+        """Send what arises at once, and a heartbeat when nothing does."""
+        while True:
+            if not self._waiting:
+                self._idle.set()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.heartbeat):
+                        await self._wake.wait()
+            self._wake.clear()
+            await self._send(self._take())
+
+    async def flushed(self) -> None:
+        """Returns when nothing waits for an acknowledgement."""
+        await self._idle.wait()
+
+    def _take(self) -> list[AttemptReport]:
+        keys = list(self._waiting)[:BATCH]
+        return [report for key in keys for report in self._waiting.pop(key)]
+
+    async def _send(self, batch: list[AttemptReport]) -> None:
+        session, sent_at, reply = await self._acknowledged(batch)
+        self._fence.acknowledged(sent_at)
+        for report, outcome in zip(batch, reply.outcomes, strict=False):
+            self._listener.on_outcome(report, outcome)
+        if not reply.session_current and session == self._listener.session_id:
+            self._listener.on_replaced()
+
+    async def _acknowledged(self, batch: list[AttemptReport]) -> tuple[str, float, ReportResponse]:
+        """The answer to this batch, however often it takes; with the session that sent it, and when."""
+
+        async def send() -> tuple[str, float, ReportResponse]:
+            session, sent_at = self._listener.session_id, self._fence.now()
+            reply = await self._link.report(ReportRequest(session_id=session, reports=batch))
+            if reply.session_current and len(reply.outcomes) != len(batch):
+                raise ConnectError(Code.DATA_LOSS, f"got {len(reply.outcomes)} outcomes for {len(batch)} reports")
+            return session, sent_at, reply
+
+        def failed(error: ConnectError) -> None:
+            log.warning("report_waits", reports=len(batch), code=error.code.value, error=error.message)
+            if error.code in CREDENTIAL_REFUSED:
+                self._listener.on_refused()
+
+        return await until_answered(send, failed)
