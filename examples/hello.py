@@ -1,7 +1,7 @@
 """Twenty squares and their sum: a parent task that fans out to children, the smallest workflow that needs a cluster.
 
-flyte run examples/hello.py main --n 20          # with the CLI
-python examples/hello.py                         # or from Python: starts a run, waits, prints the sum
+With the CLI: `flyte run examples/hello.py main --n 20`. From Python: `python examples/hello.py [CONFIG]` starts a run,
+waits, and prints the sum.
 """
 
 import asyncio

@@ -73,7 +73,12 @@ import json, pathlib, sys
 latest = pathlib.Path(sys.argv[sys.argv.index("--output") + 1]) / "latest"
 latest.mkdir(parents=True, exist_ok=True)
 (latest / "report.html").write_text("<h1>evidence</h1>")
-(latest / "report.json").write_text(pathlib.Path("report.json").read_text())
+report = pathlib.Path("report.json").read_text()
+(latest / "report.json").write_text(report)
+summary = json.loads(report)["summary"]
+if summary["operated"] < summary["controls"]:
+    print(f"{summary['operated']} of {summary['controls']} operated", file=sys.stderr)
+    sys.exit(7)
 """
 
 FLYTE = """

@@ -34,6 +34,10 @@ class Places:
         return self.state / "dataplane"
 
     @property
+    def join_token(self) -> Path:
+        return self.state / "join-token"
+
+    @property
     def storage(self) -> Path:
         return self.state / "storage"
 

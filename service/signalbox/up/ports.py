@@ -37,11 +37,8 @@ class Ports:
 
     def check_free(self) -> None:
         """Raises Conflict, naming the first port that is taken, who has it when that can be seen, and the way out."""
-        for port, purpose in {
-            self.api: "the API",
-            self.console: "the console",
-            self.dataplane: "the data plane",
-        }.items():
+        purposes = {self.console: "the console", self.api: "the API", self.dataplane: "the data plane"}
+        for port, purpose in purposes.items():  # where API and console share a port, it is the API's
             if not is_free(port):
                 owner = owner_of(port)
                 by = f" by {owner}" if owner else ""

@@ -57,9 +57,7 @@ async def supervise(commands: Commands, progress: Progress, work: Callable[[Runn
     with leftovers.only_one(places.lock) as unclean:
         ended = leftovers.end(places.state)
         if unclean or ended:
-            progress.say(
-                "up", f"the last start was not ended in order; {ended} of its processes still ran and were stopped"
-            )
+            progress.say("up", f"the last start did not end in order; processes of it that still ran: {ended}, stopped")
         commands.ports.check_free()
         crew = Crew(state=places.state, progress=progress)
         with _signals(crew, progress):
@@ -71,6 +69,7 @@ async def supervise(commands: Commands, progress: Progress, work: Callable[[Runn
                 raise _first(group) from None
             finally:
                 await crew.stop()
+                places.join_token.unlink(missing_ok=True)
                 progress.say("up", "everything is stopped")
 
 
@@ -142,8 +141,7 @@ async def _data_plane(commands: Commands, crew: Crew, start: Start, api_seconds:
     crew.next_stage()
     token = json.loads(await crew.capture(commands.join_token()))["token"]
     places.storage.mkdir(exist_ok=True)
-    with _secret_file(places.state / "join-token", token) as token_file:
-        await start(commands.dataplane(token_file), _says_ready, LINKED_WITHIN)
+    await start(commands.dataplane(_secret_file(places.join_token, token)), _says_ready, LINKED_WITHIN)
     crew.progress.say("data plane", "linked")
     fallback = places.state / "sdk" / "config.yaml"
     config, note = FlyteConfig(places.flyte_config).write(port=commands.ports.api, fallback=fallback)
@@ -174,17 +172,13 @@ async def _says_ready(child: Child) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _secret_file(path: Path, secret: str) -> Generator[Path]:
-    """A file that only its owner reads, for as long as it is needed: secrets are on no command line."""
+def _secret_file(path: Path, secret: str) -> Path:
+    """A file that only its owner reads, there until the end: secrets are on no command line."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secret)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    return path
 
 
 @contextlib.contextmanager

@@ -1,0 +1,46 @@
+# Thin: each target is one command. `make` shows them. Set-up is a part of each, and costs nothing when it is done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+USER_PATH := $(PATH)
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# the workspace's environment, whatever is activated in the shell
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+PYTHON ?= python3
+ONLY ?=
+ONCE ?=
+PORT ?=
+OUTPUT ?=
+TESTS ?= tests
+
+.PHONY: help setup up reset test test-fault check proto synth deploy-local destroy-local evidence bench clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## install everything into the checkout (part of each target)
+	@PATH="$(USER_PATH)" $(PYTHON) tools/set_up.py
+
+up: setup ## run the whole product until Ctrl-C; ONLY=service, ONCE=1 (prove it and end), PORT=9090
+	@exec signalbox up $(if $(ONLY),--only $(ONLY)) $(if $(ONCE),--once) $(if $(PORT),--port $(PORT)) $(if $(OUTPUT),-o $(OUTPUT))
+
+reset: setup ## forget the state of `make up`: database, objects, identities, logs
+	@exec signalbox reset
+
+test: setup ## run the tests; TESTS=tests/api for some of them
+	pytest $(TESTS)
+
+test-fault: setup ## run the tests that kill and cut
+	pytest tests/fault
+
+check: setup ## lint, format, types, layers, locks
+	ruff check
+	ruff format --check
+	pyright
+	lint-imports
+	uv lock --check
+	uv lock --check --project dataplane/runtime
+	npm ci --dry-run --ignore-scripts --no-audit --no-fund
+
+clean: ## remove environments, tools and caches; the state of `make up` stays
+	rm -rf .venv .tools .signalbox/flyte node_modules cdk.out .pytest_cache .ruff_cache .import_linter_cache .hypothesis
