@@ -174,15 +174,13 @@ def read_settings(context: Mapping[str, object], environment: Mapping[str, str])
     # Keys with a colon or an at sign are CDK's own: feature flags, look-ups, CLI options.
     overrides = {key: value for key, value in context.items() if key != "config" and not re.search("[:@]", key)}
     origins = dict.fromkeys(values, str(path)) | dict.fromkeys(overrides, "-c")
+    values |= overrides
     try:
-        return Settings.model_validate(values | overrides)
+        return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(
-            "\n".join(
-                _line(str(issue["loc"][0]), issue["input"], kind=issue["type"], origins=origins, path=path)
-                for issue in error.errors()
-            )
-        ) from error
+        wrong = dict.fromkeys(str(issue["loc"][0]) for issue in error.errors())  # a list may be wrong in several places
+        lines = [f"{origins.get(key, str(path))}: {_problem(key, values)}" for key in wrong]
+        raise SettingsError("\n".join(lines)) from error
 
 
 def _read_file(path: Path) -> dict[str, object]:
@@ -197,13 +195,13 @@ def _read_file(path: Path) -> dict[str, object]:
     return {str(key): value for key, value in cast("dict[object, object]", content).items()}
 
 
-def _line(key: str, got: object, *, kind: str, origins: Mapping[str, str], path: Path) -> str:
-    origin = origins.get(key, str(path))
-    if kind == "extra_forbidden":
+def _problem(key: str, values: Mapping[str, object]) -> str:
+    field = Settings.model_fields.get(key)
+    if field is None:
         near = get_close_matches(key, Settings.model_fields, n=1)
-        return f"{origin}: {key}: no such setting; wanted {near[0] if near else ', '.join(Settings.model_fields)}"
-    value = "nothing" if kind == "missing" else repr(got)
-    return f"{origin}: {key}: wanted {Settings.model_fields[key].description}; got {value}"
+        return f"{key}: no such setting; wanted {near[0] if near else ', '.join(Settings.model_fields)}"
+    got = repr(values[key]) if key in values else "nothing"
+    return f"{key}: wanted {field.description}; got {got}"
 
 
 def _require(condition: bool) -> None:

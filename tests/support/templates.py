@@ -4,7 +4,10 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+ROOT = Path(__file__).parents[2]
+LOCAL = ROOT / "config" / "local.yaml"
 
 Properties = dict[str, Any]  # CloudFormation JSON
 
@@ -30,6 +33,12 @@ class Rule:
     source: str
     target: str
     ports: tuple[int, int]
+
+
+class Synthesise(Protocol):
+    def __call__(self, **changes: object) -> "Deployment":
+        """Synthesise the app from config/local.yaml with some settings changed."""
+        ...
 
 
 class Deployment:

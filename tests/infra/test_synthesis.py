@@ -1,0 +1,87 @@
+"""Synthesis: deterministic, without credentials or look-ups, and through the real CLI the same as in this process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.templates import ROOT, Deployment, Synthesise
+
+STACKS = {"signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service"}
+
+
+def _bare_environment(home: Path) -> dict[str, str]:
+    """Return an environment without credentials, profile, region or home, and without a way to find any."""
+    node = Path(os.environ["JSII_NODE"])
+    return {
+        "PATH": f"{node.parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "JSII_NODE": str(node),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CI": "true",
+    }
+
+
+def test_two_syntheses_are_equal(deployment: Deployment, synthesise: Synthesise) -> None:
+    assert synthesise().templates == deployment.templates
+
+
+def test_the_stacks_are_the_four_of_the_bill_of_materials(deployment: Deployment) -> None:
+    assert set(deployment.templates) == STACKS
+
+
+def test_nothing_is_looked_up(deployment: Deployment) -> None:
+    assert not deployment.manifest.get("missing")
+
+
+def test_references_lead_from_short_lived_stacks_to_long_lived_ones_only(deployment: Deployment) -> None:
+    lifetimes = ["signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service"]
+
+    for stack, template in deployment.templates.items():
+        for producer in STACKS - {stack}:
+            if f'"Fn::ImportValue": "{producer}:' in json.dumps(template):
+                assert lifetimes.index(producer) < lifetimes.index(stack), f"{stack} imports from {producer}"
+
+
+def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=_bare_environment(tmp_path) | {"CDK_CONTEXT_JSON": json.dumps({"image_digest": "latest"})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert result.returncode == 2
+    assert "-c: image_digest: wanted 'sha256:'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_the_cdk_cli_synthesises_the_same_without_credentials(deployment: Deployment, tmp_path: Path) -> None:
+    output = tmp_path / "cdk.out"
+    result = subprocess.run(
+        [
+            ROOT / "node_modules" / ".bin" / "cdk",
+            "synth",
+            "--quiet",
+            "--output",
+            output,
+            "-c",
+            "config=config/local.yaml",
+        ],
+        cwd=ROOT,
+        env=_bare_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert Deployment(output).templates == deployment.templates
