@@ -1,0 +1,1 @@
+"""CloudFormation itself, beside moto: templates, stacks and change sets. It knows no resource type."""

@@ -1,0 +1,94 @@
+"""What outlives the server: for each stack what it was last asked to be, so that a new server can make it again.
+
+One file, written whole and renamed into place, with a digest of its content; so an account is restored entirely or not at
+all. Only operations that ended well are recorded.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from signalbox_emulator.cloudformation.errors import ValidationError
+from signalbox_emulator.cloudformation.records import Stack
+from signalbox_emulator.cloudformation.stacks import Stacks
+
+JsonObject = dict[str, Any]
+
+FORMAT = 1
+_NAME = "stacks.json"
+
+
+class StateError(Exception):
+    """The records cannot be read, or what they say can no longer be made."""
+
+
+class State:
+    """The records of one account in the directory `root`."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._path = root / _NAME
+
+    def save(self, stacks: Stacks) -> None:
+        """Write the stacks that exist, in the order of their creation."""
+        content = json.dumps([_record(stack) for stack in stacks.all() if stack.current is not None])
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps({"format": FORMAT, "sha256": _digest(content), "stacks": content}))
+        partial.replace(self._path)
+
+    def discard(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    def restore(self, stacks: Stacks) -> None:
+        """Make the recorded stacks again. StateError when one cannot be made; others may exist by then."""
+        if self._path.exists():
+            for record in self._read():
+                _create(stacks, record)
+
+    def _read(self) -> list[JsonObject]:
+        try:
+            whole: JsonObject = json.loads(self._path.read_text())
+            if whole["format"] != FORMAT:
+                raise StateError(f"{self._path} has format {whole['format']}, wanted {FORMAT}")
+            if _digest(whole["stacks"]) != whole["sha256"]:
+                raise StateError(f"the content of {self._path} does not match its digest")
+            return json.loads(whole["stacks"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StateError(f"{self._path} is half written or not ours") from error
+
+
+def _record(stack: Stack) -> JsonObject:
+    if stack.current is None:
+        raise ValueError(f"stack {stack.name} was never created, so there is nothing to record")
+    return {
+        "name": stack.name,
+        "region": stack.region,
+        "body": stack.current.body,
+        "parameters": stack.current.given,
+        "tags": stack.current.tags,
+        "protected": stack.protected,
+        "notification_arns": stack.notification_arns,
+        "capabilities": stack.capabilities,
+        "role": stack.role,
+    }
+
+
+def _create(stacks: Stacks, record: JsonObject) -> None:
+    name, region = record["name"], record["region"]
+    try:
+        desired = stacks.desired(region, record["body"], record["parameters"], set(), record["tags"], name)
+        stack = stacks.review(name, region)
+        stack.notification_arns, stack.capabilities = record["notification_arns"], record["capabilities"]
+        stack.role = record["role"]
+        stacks.create(stack, desired)
+    except (ValidationError, KeyError) as error:
+        raise StateError(f"stack {name}: {error}") from error
+    if stack.status != "CREATE_COMPLETE":
+        reasons = [event.reason for event in stack.events if event.status.endswith("_FAILED")]
+        raise StateError(f"stack {name} cannot be made again: {reasons[0] if reasons else stack.status}")
+    stack.protected = record["protected"]
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""KMS keys and aliases, ACM certificates."""
+
+from typing import Any
+
+from signalbox_emulator.types.kind import ALL, ID, VALUE, Call, Kind, Read, TagCalls, Target
+
+_DEFAULT_WAIT = 30
+"""Days until a deleted key is gone, when the template does not say."""
+
+
+def _tags(tags: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in tags]
+
+
+def _set_rotation(target: Target, _value: Any) -> None:
+    kms, properties = target.client("kms"), target.properties
+    if str(properties.get("EnableKeyRotation", False)).lower() == "true":
+        period = properties.get("RotationPeriodInDays")
+        kms.enable_key_rotation(KeyId=target.id, **({"RotationPeriodInDays": int(period)} if period else {}))
+    else:
+        kms.disable_key_rotation(KeyId=target.id)
+
+
+def _schedule_deletion(target: Target, _policy: str) -> None:
+    days = int(target.properties.get("PendingWindowInDays", _DEFAULT_WAIT))
+    target.client("kms").schedule_key_deletion(KeyId=target.id, PendingWindowInDays=days)
+
+
+def _read_alias(target: Target) -> Any:
+    pages = target.client("kms").get_paginator("list_aliases").paginate()
+    return next(a for page in pages for a in page["Aliases"] if a["AliasName"] == target.id)
+
+
+def _add_key_tags(target: Target, tags: list[dict[str, str]]) -> None:
+    target.client("kms").tag_resource(KeyId=target.id, Tags=_tags(tags))
+
+
+_ROTATION = Read("get_key_rotation_status", {"KeyId": ID}, "KeyRotationEnabled")
+
+KINDS = (
+    Kind(
+        type="AWS::KMS::Key",
+        service="kms",
+        create="create_key",
+        ref="KeyMetadata.KeyId",
+        rename={"KeyPolicy": "Policy"},
+        read=Read("describe_key", {"KeyId": ID}, "KeyMetadata"),
+        reads={
+            "KeyPolicy": Read("get_key_policy", {"KeyId": ID, "PolicyName": "default"}, "Policy"),
+            "EnableKeyRotation": _ROTATION,
+            "RotationPeriodInDays": Read("get_key_rotation_status", {"KeyId": ID}, "RotationPeriodInDays"),
+            "Tags": Read("list_resource_tags", {"KeyId": ID}, "Tags[].{Key: TagKey, Value: TagValue}"),
+        },
+        delete=_schedule_deletion,
+        after={"EnableKeyRotation": _set_rotation, "RotationPeriodInDays": _set_rotation},
+        change={
+            "Description": Call("update_key_description", {"KeyId": ID, "Description": VALUE}),
+            "KeyPolicy": Call("put_key_policy", {"KeyId": ID, "PolicyName": "default", "Policy": VALUE}),
+        },
+        at_deletion=frozenset({"PendingWindowInDays"}),
+        replace=frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"}),
+        attributes={"Arn": "Arn", "KeyId": "KeyId"},
+        tags=TagCalls(
+            add=_add_key_tags,
+            remove=lambda target, tags: target.client("kms").untag_resource(
+                KeyId=target.id, TagKeys=[tag["Key"] for tag in tags]
+            ),
+            at_creation=False,
+        ),
+    ),
+    Kind(
+        type="AWS::KMS::Alias",
+        service="kms",
+        create="create_alias",
+        ref=lambda target: target.properties["AliasName"],
+        read=_read_alias,
+        # The template may name the key by ARN; the API answers the id alone.
+        expects={"TargetKeyId": lambda target: target.properties["TargetKeyId"].split("/")[-1]},
+        delete=Call("delete_alias", {"AliasName": ID}),
+        modify=Call("update_alias", {"AliasName": ID}),
+        replace=frozenset({"AliasName"}),
+        attributes={"AliasArn": "AliasArn", "TargetKeyId": "TargetKeyId"},
+    ),
+    Kind(
+        type="AWS::CertificateManager::Certificate",
+        service="acm",
+        create="request_certificate",
+        ref="CertificateArn",
+        read=Read("describe_certificate", {"CertificateArn": ID}, "Certificate"),
+        reads={
+            "ValidationMethod": "DomainValidationOptions[0].ValidationMethod",
+            "Tags": Read("list_tags_for_certificate", {"CertificateArn": ID}, "Tags"),
+        },
+        delete=Call("delete_certificate", {"CertificateArn": ID}),
+        replace=ALL,
+        tags=TagCalls(
+            add=Call("add_tags_to_certificate", {"CertificateArn": ID, "Tags": VALUE}),
+            remove=Call("remove_tags_from_certificate", {"CertificateArn": ID, "Tags": VALUE}),
+        ),
+    ),
+)

@@ -1,0 +1,66 @@
+"""CloudWatch log groups, and SSM parameters."""
+
+from typing import Any
+
+from signalbox_emulator.types.kind import ID, KEYS, VALUE, Call, Kind, Read, TagCalls, Target
+
+
+def _read_log_group(target: Target) -> Any:
+    groups = target.client("logs").describe_log_groups(logGroupNamePrefix=target.id)["logGroups"]
+    return next(group for group in groups if group["logGroupName"] == target.id)
+
+
+def _group_arn(target: Target) -> str:
+    return _read_log_group(target)["logGroupArn"]
+
+
+KINDS = (
+    Kind(
+        type="AWS::Logs::LogGroup",
+        service="logs",
+        create="create_log_group",
+        ref=lambda target: target.properties["LogGroupName"],
+        name="LogGroupName",
+        name_length=512,
+        read=_read_log_group,
+        reads={"Tags": lambda target: target.client("logs").list_tags_for_resource(resourceArn=_group_arn(target))["tags"]},
+        delete=Call("delete_log_group", {"logGroupName": ID}),
+        after={"RetentionInDays": Call("put_retention_policy", {"logGroupName": ID, "retentionInDays": VALUE})},
+        change={"KmsKeyId": Call("associate_kms_key", {"logGroupName": ID, "kmsKeyId": VALUE})},
+        replace=frozenset({"LogGroupName", "LogGroupClass"}),
+        attributes={"Arn": "arn"},
+        tags=TagCalls(
+            add=lambda target, tags: target.client("logs").tag_resource(
+                resourceArn=_group_arn(target), tags={tag["Key"]: tag["Value"] for tag in tags}
+            ),
+            remove=lambda target, tags: target.client("logs").untag_resource(
+                resourceArn=_group_arn(target), tagKeys=[tag["Key"] for tag in tags]
+            ),
+        ),
+    ),
+    Kind(
+        type="AWS::SSM::Parameter",
+        service="ssm",
+        create="put_parameter",
+        ref=lambda target: target.properties["Name"],
+        name="Name",
+        name_length=512,
+        read=Read("get_parameter", {"Name": ID}, "Parameter"),
+        reads={
+            "Description": Read(
+                "describe_parameters",
+                {"ParameterFilters": [{"Key": "Name", "Values": [ID]}]},
+                "Parameters[0].Description",
+            ),
+            "Tags": Read("list_tags_for_resource", {"ResourceType": "Parameter", "ResourceId": ID}, "TagList"),
+        },
+        delete=Call("delete_parameter", {"Name": ID}),
+        modify=Call("put_parameter", {"Name": ID, "Overwrite": True}),
+        replace=frozenset({"Name", "Type"}),
+        attributes={"Type": "Type", "Value": "Value"},
+        tags=TagCalls(
+            add=Call("add_tags_to_resource", {"ResourceType": "Parameter", "ResourceId": ID, "Tags": VALUE}),
+            remove=Call("remove_tags_from_resource", {"ResourceType": "Parameter", "ResourceId": ID, "TagKeys": KEYS}),
+        ),
+    ),
+)
