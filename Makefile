@@ -12,6 +12,7 @@ ONCE ?=
 PORT ?=
 OUTPUT ?=
 TESTS ?= tests
+BROWSER ?= auto
 
 .PHONY: help setup up reset test test-fault check proto synth deploy-local destroy-local evidence bench clean
 
@@ -27,8 +28,8 @@ up: setup ## run the whole product until Ctrl-C; ONLY=service, ONCE=1 (prove it 
 reset: setup ## forget the state of `make up`: database, objects, identities, logs
 	@exec signalbox reset
 
-test: setup ## run the tests; TESTS=tests/api for some of them
-	pytest $(TESTS)
+test: setup ## run the tests; TESTS=tests/api for some, BROWSER=required to fail without Chromium
+	SIGNALBOX_BROWSER_TESTS=$(BROWSER) pytest $(TESTS)
 
 test-fault: setup ## run the tests that kill and cut
 	pytest tests/fault
@@ -41,6 +42,27 @@ check: setup ## lint, format, types, layers, locks
 	uv lock --check
 	uv lock --check --project dataplane/runtime
 	npm ci --dry-run --ignore-scripts --no-audit --no-fund
+
+proto: setup ## generate the cluster link's messages from its .proto
+	python wire/generate.py
+
+synth: setup ## synthesise the stacks into cdk.out
+	cdk synth --quiet
+
+deploy-local: setup ## deploy the stacks into the local emulator; the account stays in .signalbox/emulator
+	signalbox-emulator deploy --project . --state-dir .signalbox/emulator
+
+destroy-local: setup ## destroy the stacks in the local emulator
+	signalbox-emulator destroy --project . --state-dir .signalbox/emulator
+
+evidence: setup ## deploy into the local emulator and collect the evidence of it
+	@mkdir -p .signalbox
+	signalbox-emulator capabilities -o json > .signalbox/capabilities.json
+	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
+	  signalbox-evidence collect --assembly cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
+
+bench: setup ## measure; results go to bench/
+	python -m bench
 
 clean: ## remove environments, tools and caches; the state of `make up` stays
 	rm -rf .venv .tools .signalbox/flyte node_modules cdk.out .pytest_cache .ruff_cache .import_linter_cache .hypothesis

