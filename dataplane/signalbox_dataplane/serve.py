@@ -42,8 +42,8 @@ from signalbox_dataplane.link.identity import Identity
 from signalbox_dataplane.link.reports import Reports
 from signalbox_dataplane.link.session import Session
 from signalbox_dataplane.settings import PREFIX, Settings
+from signalbox_dataplane.store import ObjectStore
 from signalbox_dataplane.store.file import FileStore
-from signalbox_dataplane.store.s3 import S3Store
 from signalbox_dataplane.store.signing import UrlSigner, signing_key
 from signalbox_wire.cluster.v1.cluster_pb2 import ClusterFacts
 
@@ -131,7 +131,7 @@ class _Server(uvicorn.Server):
 
 
 def _server(
-    settings: Settings, store: FileStore | S3Store, signer: UrlSigner, logs: TaskLogs, stopping: asyncio.Event
+    settings: Settings, store: ObjectStore, signer: UrlSigner, logs: TaskLogs, stopping: asyncio.Event
 ) -> _Server:
     directory = Directory(settings.control_plane)
     objects = Objects(store, signer, limit_bytes=settings.upload_limit_bytes) if isinstance(store, FileStore) else None
@@ -144,9 +144,11 @@ def _server(
     return _Server(config)
 
 
-def _store(settings: Settings, signer: UrlSigner) -> FileStore | S3Store:
+def _store(settings: Settings, signer: UrlSigner) -> ObjectStore:
     if settings.storage.startswith("file://"):
         return FileStore(settings.storage, signer)
+    from signalbox_dataplane.store.s3 import S3Store  # noqa: PLC0415  # boto3 is slow to import, most starts need none
+
     return S3Store(settings.storage, endpoint_url=settings.s3_endpoint_url)
 
 
