@@ -6,19 +6,22 @@ added phase upstream is noticed. What comes from outside is parsed here, and rai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from flyteidl2.common import identifier_pb2, identity_pb2, phase_pb2
-from flyteidl2.task import task_definition_pb2
+from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from signalbox import ids
+from signalbox.control.run_views import ActionView
 from signalbox.errors import Invalid
 from signalbox.ids import ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Kind
 from signalbox.rules.phases import Phase
 from signalbox.store import actions
+from signalbox.store.run_views import ActionRow
 
 _PHASES: dict[Phase, phase_pb2.ActionPhase] = {
     Phase.QUEUED: phase_pb2.ACTION_PHASE_QUEUED,
@@ -126,3 +129,70 @@ def identity(principal: str) -> identity_pb2.EnrichedIdentity:
             spec=identity_pb2.AppSpec(name=subject or principal),
         )
     )
+
+
+def run(view: ActionView) -> run_definition_pb2.Run:
+    """A run as lists show it: its root action and its labels."""
+    return run_definition_pb2.Run(action=action(view), labels=view.row.labels or {})
+
+
+def action(view: ActionView) -> run_definition_pb2.Action:
+    return run_definition_pb2.Action(
+        id=action_id(view.row.key), metadata=action_metadata(view), status=action_status(view.row)
+    )
+
+
+def enriched_action(
+    view: ActionView, children: Mapping[Phase, int], *, meets_filter: bool
+) -> run_definition_pb2.EnrichedAction:
+    return run_definition_pb2.EnrichedAction(
+        action=action(view),
+        meets_filter=meets_filter,
+        children_phase_counts={int(action_phase(phase)): count for phase, count in children.items()},
+    )
+
+
+def action_status(row: ActionRow) -> run_definition_pb2.ActionStatus:
+    """Times of the action as a whole, over all attempts, from when it was asked for."""
+    status = run_definition_pb2.ActionStatus(
+        phase=action_phase(row.phase), start_time=timestamp(_began(row)), attempts=row.attempt
+    )
+    if row.ended_at is not None:
+        status.end_time.CopyFrom(timestamp(row.ended_at))
+        status.duration_ms = max(0, round((row.ended_at - _began(row)).total_seconds() * 1000))
+    return status
+
+
+def action_metadata(view: ActionView) -> run_definition_pb2.ActionMetadata:
+    row = view.row
+    metadata = run_definition_pb2.ActionMetadata(
+        parent=row.parent,
+        group=row.group_name,
+        executed_by=identity(row.created_by),
+        action_type=ACTION_TYPES[row.kind],
+        environment_name=row.environment,
+        funtion_name=row.short_name,  # spelled so upstream
+        source=run_definition_pb2.RunSource.ValueType(row.source),
+    )
+    match row.kind:
+        case actions.Kind.TASK:
+            task = run_definition_pb2.TaskAction.FromString(row.definition)
+            metadata.task.id.CopyFrom(task.id)
+            metadata.task.task_type = view.task_type
+            metadata.task.short_name = row.short_name
+            if task.queue:
+                metadata.task.queue = task.queue
+        case actions.Kind.TRACE:
+            metadata.trace.name = row.short_name
+    if row.run_spec is not None:
+        run_spec = run_pb2.RunSpec.FromString(row.run_spec)
+        if run_spec.HasField("relation"):
+            metadata.relation.CopyFrom(run_spec.relation)
+    return metadata
+
+
+def _began(row: ActionRow) -> datetime:
+    """A trace is told of when it is over: its start is what it says. All else begins when it is asked for."""
+    if row.kind is actions.Kind.TRACE and row.started_at is not None:
+        return row.started_at
+    return row.created_at
