@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,24 @@ def test_references_lead_from_short_lived_stacks_to_long_lived_ones_only(deploym
         for producer in STACKS - {stack}:
             if f'"Fn::ImportValue": "{producer}:' in json.dumps(template):
                 assert lifetimes.index(producer) < lifetimes.index(stack), f"{stack} imports from {producer}"
+
+
+def test_the_documentation_lists_every_resource_type(deployment: Deployment) -> None:
+    lines = (ROOT / "docs" / "infrastructure.md").read_text().splitlines()
+    for stack, template in deployment.templates.items():
+        (row,) = [line for line in lines if line.startswith(f"| {stack.split('-')[1]} | `AWS::")]
+        listed = {
+            family + word.strip(" `|")
+            for group in row.split("`AWS::")[1:]
+            for family, names in [group.replace("`", "", 1).rsplit("::", 1)]
+            for word in names.split(";")[0].split(",")
+        }
+
+        assert {kind.removeprefix("AWS::").replace("::", "") for kind in _kinds(template)} == listed, stack
+
+
+def _kinds(template: dict[str, Any]) -> set[str]:
+    return {resource["Type"] for resource in template["Resources"].values()}
 
 
 def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(tmp_path: Path) -> None:

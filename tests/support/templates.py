@@ -88,7 +88,7 @@ class Deployment:
             case {"Fn::ImportValue": str(name)}:
                 producer, exported = self._exports[name]
                 return self.target_of(exported, producer)
-            case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), _]}:
+            case {"Ref": str(logical_id)} | {"Fn::GetAtt": [str(logical_id), str()]}:
                 return next(resource for resource in self.resources if resource.name == f"{stack}/{logical_id}")
             case _:
                 return str(value)
