@@ -16,7 +16,7 @@ def test_everything_starts_and_a_second_start_keeps_the_state(checkout: Checkout
     first = checkout.start("--json")
     assert first.stdout is not None
     facts = json.loads(first.stdout.readline())
-    checkout.until_said("12 of 12 controls operated as designed")
+    checkout.until_said("live: 10 of 12 controls satisfied, 2 not assessed")
     assert checkout.end(first)[0] == 0
     second = checkout.up("--service")
     assert checkout.end(second)[0] == 0
@@ -24,7 +24,7 @@ def test_everything_starts_and_a_second_start_keeps_the_state(checkout: Checkout
     assert facts["API"] == f"http://localhost:{checkout.port}"
     assert facts["next"] == ".signalbox/flyte/bin/flyte run examples/hello.py main --n 20"
     assert "migrated 2 times" in (checkout.state / "logs" / "migrate.log").read_text()
-    assert checkout.said().count("controls operated") == 1  # --service leaves the deployment out
+    assert checkout.said().count("2 not assessed") == 1  # --service leaves the deployment out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -99,7 +99,7 @@ def test_once_prints_what_was_proven_and_leaves_nothing(checkout: Checkout) -> N
     assert process.returncode == 0, checkout.said()
     proof = json.loads(answer)
     assert proof["sample"]["result"] == 2470
-    assert proof["deployment"]["report"] == {"controls": 12, "operated": 12}
+    assert proof["deployment"]["report"]["counts"]["template"]["satisfied"] == 12
     assert checkout.running() == {}
 
 
@@ -122,14 +122,21 @@ def test_once_fails_when_the_sample_is_wrong(checkout: Checkout, program: str, t
     assert reason in checkout.said()
 
 
-def test_once_fails_when_a_control_did_not_operate(checkout: Checkout) -> None:
-    (checkout.root / "report.json").write_text(json.dumps({"summary": {"controls": 12, "operated": 11}}))
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        ({"live": {"satisfied": 11, "not_satisfied": 1}}, "| ENC-01: not satisfied"),
+        ({"live": {"satisfied": 0, "not_satisfied": 0}}, "the report holds no control"),
+    ],
+)
+def test_once_fails_when_a_control_does_or_none_is_there(checkout: Checkout, counts: object, reason: str) -> None:
+    (checkout.root / "report.json").write_text(json.dumps({"counts": counts}))
 
     process = checkout.start("--once")
     process.communicate(timeout=60)
 
-    assert process.returncode == 7
-    assert "| 11 of 12 operated" in checkout.said()
+    assert (process.returncode, checkout.running()) == (7, {})
+    assert reason in checkout.said()
 
 
 def test_an_interrupted_once_proves_nothing(checkout: Checkout) -> None:
