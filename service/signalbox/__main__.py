@@ -57,7 +57,8 @@ def migrate(*, output: Output = "text") -> None:
     """Bring the database's schema up to this version, and make sure that the default projects exist."""
     configured = _settings()
     applied = apply_migrations(configured.database_url.get_secret_value())
-    _run(_with_database(configured, lambda db: projects.ensure_default(db, configured)))
+    org, ids = configured.default_org, configured.default_projects
+    _run(_with_database(configured, lambda db: projects.ensure_default(db, org, ids)))
     _answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
 
 

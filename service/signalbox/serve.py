@@ -128,12 +128,12 @@ def _handlers(made: Parts) -> Handlers:
     return {
         **Actions(made.enqueues, made.reports, hub, settings).handlers(),
         **Clusters(settings).handlers(),
-        **Identity(settings).handlers(),
+        **Identity().handlers(),
         **Link(made.reports, hub, settings).handlers(),
         **Projects(settings).handlers(),
         **RunViews(hub, settings).handlers(),
         **Runs(hub, settings).handlers(),
-        **Tasks().handlers(),
+        **Tasks(settings).handlers(),
     }
 
 

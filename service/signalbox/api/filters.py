@@ -111,9 +111,7 @@ def principals(one: Filter, was: Sequence[str] | None) -> Sequence[str]:
     return _narrower(was, [f"{kind}:{subject}" for subject in subjects for kind in Kind])
 
 
-def times(
-    one: Filter, was: tuple[datetime | None, datetime | None]
-) -> tuple[datetime | None, datetime | None]:
+def times(one: Filter, was: tuple[datetime | None, datetime | None]) -> tuple[datetime | None, datetime | None]:
     """From (inclusive) and until (exclusive), further to what they were."""
     start, end = was
     at = _time(one)

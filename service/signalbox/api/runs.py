@@ -35,7 +35,7 @@ class Runs:
 
     async def create_run(self, op: Op, request: pb.CreateRunRequest) -> pb.CreateRunResponse:
         new = await _new_run(op, request)
-        key = await runs.create(op, self._hub, new, lease_ttl=self._settings.lease_ttl)
+        key = await runs.create(op, self._hub, new, domains=self._settings.domains, lease_ttl=self._settings.lease_ttl)
         view = await run_views.action(op, ActionKey(*key, ROOT_ACTION))
         return pb.CreateRunResponse(run=run_definition_pb2.Run(action=wire.action(view)))
 

@@ -117,9 +117,7 @@ async def list_runs(
     """Roots of runs, by time of creation."""
     op.require(Permission.RUN_READ)
     async with op.db.snapshot() as tx:
-        rows = await run_views.runs(
-            tx, org, scope, conditions, after=after, descending=descending, limit=limit + 1
-        )
+        rows = await run_views.runs(tx, org, scope, conditions, after=after, descending=descending, limit=limit + 1)
         shown = rows[:limit]
         views = await _views(tx, org, shown)
     more = len(rows) > limit
@@ -215,9 +213,7 @@ async def _watched_runs(
 ) -> list[ActionView]:
     """Roots of the newest runs and of the known ones, oldest first."""
     async with op.db.snapshot() as tx:
-        newest = await run_views.runs(
-            tx, org, scope, conditions, after=None, descending=True, limit=WATCHED_RUNS
-        )
+        newest = await run_views.runs(tx, org, scope, conditions, after=None, descending=True, limit=WATCHED_RUNS)
         here = {row.key.run_key for row in newest}
         older = await run_views.roots(tx, [key for key in known if key not in here])
         return await _views(tx, org, older + newest[::-1])
@@ -247,9 +243,7 @@ async def _changed_actions(
         return touched.upto, await _enriched(tx, run, rows, types)
 
 
-async def _enriched(
-    tx: Tx, run: RunKey, rows: Sequence[ActionRow], types: dict[bytes, str]
-) -> list[EnrichedView]:
+async def _enriched(tx: Tx, run: RunKey, rows: Sequence[ActionRow], types: dict[bytes, str]) -> list[EnrichedView]:
     views = await _views(tx, run.org, rows, types)
     counts = await run_views.phase_counts(tx, run, [row.name for row in rows])
     return [EnrichedView(view, counts.get(view.row.name, {})) for view in views]

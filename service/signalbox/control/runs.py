@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,7 +53,7 @@ class NewRun:
     request: bytes
 
 
-async def create(op: Op, hub: Hub, new: NewRun, *, lease_ttl: timedelta) -> RunKey:
+async def create(op: Op, hub: Hub, new: NewRun, *, domains: Sequence[str], lease_ttl: timedelta) -> RunKey:
     """Begin a run: it exists and waits for a cluster, or nothing happened.
 
     The same request sent again (same request id, a UUID) finds the run that it began. Raises NotFound for the project
@@ -64,7 +64,7 @@ async def create(op: Op, hub: Hub, new: NewRun, *, lease_ttl: timedelta) -> RunK
     key = RunKey(*new.scope, new.name or names.run_name(_seed(op.request_id, request_digest)))
     root = ActionKey(*key, ROOT_ACTION)
     async with op.transaction() as tx:
-        await projects.require(tx, new.scope)
+        await projects.require(tx, new.scope, domains=domains)
         base = new.run_base or names.run_output_base(await _storage(tx, key.org, ttl=lease_ttl), key)
         begun = await runs.insert(
             tx,

@@ -10,7 +10,10 @@ UPDATE action a
 CREATE INDEX action_created ON action (org, project, domain, run, created_revision, name);
 
 -- Roots alone: one entry a run.
-CREATE INDEX action_root_of_task ON action (org, project, domain, task_name, created_at DESC, run) WHERE parent = '';
+CREATE INDEX action_root_of_task ON action (org, project, domain, task_name, created_at DESC, run DESC)
+    WHERE parent = '';
+CREATE INDEX action_root_of_version
+    ON action (org, project, domain, task_name, task_version, created_at DESC, run DESC) WHERE parent = '';
 
 CREATE INDEX run_newest_of_org ON run (org, created_at DESC, project DESC, domain DESC, name DESC);
 
