@@ -1,0 +1,50 @@
+"""Buckets, backup vaults, log groups, and what CloudFormation keeps of stateful resources."""
+
+from dataclasses import dataclass
+
+from signalbox_evidence.facts.policy import Statement
+from signalbox_evidence.facts.world import Fact, Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketAccess:
+    bucket: Subject
+    block_public_acls: Fact[bool]
+    block_public_policy: Fact[bool]
+    ignore_public_acls: Fact[bool]
+    restrict_public_buckets: Fact[bool]
+    ownership: Fact[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorePolicy:
+    """The resource policy of a bucket or backup vault; no policy at all is an empty tuple."""
+
+    store: Subject
+    statements: Fact[tuple[Statement, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogGroup:
+    subject: Subject
+    name: Fact[str]
+    key_id: Fact[str]
+    retention_days: Fact[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A stateful resource and what happens to it when it leaves the template or is replaced. Template only."""
+
+    subject: Subject
+    on_delete: Fact[str]
+    on_replace: Fact[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A CloudFormation stack; `irreplaceable` when it holds what no redeployment brings back."""
+
+    subject: Subject
+    irreplaceable: bool
+    termination_protection: Fact[bool]

@@ -1,0 +1,213 @@
+"""The one door to AWS: read-only, complete, recorded.
+
+No call outside of READS leaves the machine, whoever makes it: the hook sits in the session that every client is made
+from. Every page of every answer is read; each is kept as a raw record. A denied, throttled or failed call is raised as
+ReadFailed (and remembered, so that ten controls do not wait for it ten times); it is never an empty answer.
+"""
+
+import os
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any  # clients and answers of a service chosen at run time have no narrower type
+from urllib.parse import urlparse
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ReadTimeoutError,
+)
+from botocore.model import OperationModel
+
+from signalbox_evidence.canonical import canonical, digest, utc
+from signalbox_evidence.catalogue import Frozen
+from signalbox_evidence.errors import BadInput, Denied, ReadFailed, Unreachable
+from signalbox_evidence.live.reads import READS, keep
+
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".c2s.ic.gov", ".sc2s.sgov.gov")
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 4},
+    connect_timeout=5,
+    read_timeout=30,
+    user_agent_extra="signalbox-evidence",
+)
+
+
+class NotAllowed(RuntimeError):
+    """A call that is not in the allow-list: a fault of this program, never of its surroundings."""
+
+
+class Call(Frozen):
+    """One request and the page that answered it. `raw` is the digest of the kept answer; `error` its code instead."""
+
+    service: str
+    operation: str
+    params: dict[str, Any]
+    page: int
+    request_id: str
+    http_status: int
+    at: str
+    raw: str | None = None
+    error: str | None = None
+
+
+class Identity(Frozen):
+    """Who asked, as sts told, and where."""
+
+    account: str
+    arn: str
+    region: str
+    endpoint: str
+    is_emulator: bool
+
+
+Pages = list[dict[str, Any]]
+
+
+def _refuse_others(model: OperationModel, **_: object) -> None:
+    name = f"{model.service_model.service_name}:{model.name}"
+    if name not in READS:
+        raise NotAllowed(f"{name} is not in the allow-list of reads")
+
+
+def guarded_session(region: str | None) -> boto3.Session:
+    """A session whose clients can make the allowed calls and no other."""
+    session = boto3.Session(region_name=region)
+    session.events.register("before-call", _refuse_others)
+    return session
+
+
+def _snake(operation: str) -> str:
+    from botocore import xform_name  # noqa: PLC0415  botocore's own spelling of method names, untyped at module level
+
+    return xform_name(operation)
+
+
+class Reader:
+    """Makes allowed calls; keeps `raw` (digest -> canonical bytes) of every answer."""
+
+    def __init__(self, region: str | None = None) -> None:
+        self._session = guarded_session(region)
+        self._clients: dict[str, Any] = {}
+        self._answers: dict[bytes, tuple[Pages, list[Call]] | ReadFailed] = {}
+        self.raw: dict[str, bytes] = {}
+
+    def client(self, service: str) -> Any:
+        """A client of that service; its calls pass the same allow-list."""
+        if service not in self._clients:
+            make: Any = self._session.client  # the stubs type it by literal service names
+            self._clients[service] = make(service, config=_CONFIG)
+        return self._clients[service]
+
+    def identity(self) -> Identity:
+        """Who we are. Raises Unreachable, Denied or BadInput: without it nothing can be collected."""
+        try:
+            client = self.client("sts")
+            answer = client.get_caller_identity()
+        except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError) as error:
+            raise Unreachable(f"AWS does not answer: {error}") from error
+        except NoRegionError as error:
+            raise BadInput("no region: the assembly names none, so set AWS_REGION") from error
+        except (NoCredentialsError, ClientError, BotoCoreError) as error:
+            raise Denied(f"sts:GetCallerIdentity: {error}") from error
+        endpoint = str(client.meta.endpoint_url)
+        host = urlparse(endpoint).hostname or ""
+        declared = os.environ.get("SIGNALBOX_EMULATOR") == "1"
+        return Identity(
+            account=answer["Account"],
+            arn=answer["Arn"],
+            region=str(client.meta.region_name),
+            endpoint=endpoint,
+            is_emulator=declared or not host.endswith(_AWS_DOMAINS),
+        )
+
+    def read(self, name: str, params: dict[str, Any], missing: Collection[str] = ()) -> tuple[Pages, list[Call]]:
+        """Every page of the answer to `service:Operation`, kept fields only, and the calls that it took.
+
+        An error code in `missing` means that the thing asked for is not set: no page. Raises ReadFailed.
+        """
+        key = canonical([name, params])
+        if key not in self._answers:
+            try:
+                self._answers[key] = self._ask(name, params, missing)
+            except ReadFailed as error:
+                self._answers[key] = error
+        answer = self._answers[key]
+        if isinstance(answer, ReadFailed):
+            raise answer
+        return answer
+
+    def _ask(self, name: str, params: dict[str, Any], missing: Collection[str]) -> tuple[Pages, list[Call]]:
+        if name not in READS:
+            raise NotAllowed(f"{name} is not in the allow-list of reads")
+        service, _, operation = name.partition(":")
+        method = _snake(operation)
+        pages: Pages = []
+        calls: list[Call] = []
+        try:
+            client = self.client(service)
+            if client.can_paginate(method):
+                answers = client.get_paginator(method).paginate(**params)
+            else:
+                answers = iter([getattr(client, method)(**params)])
+            for number, answer in enumerate(answers, start=1):
+                page, call = self._record(name, params, number, answer)
+                pages.append(page)
+                calls.append(call)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code not in missing:
+                raise ReadFailed(f"{name}: {error}") from error
+            calls.append(_call(name, params, 1, error.response, error=code))
+        except BotoCoreError as error:
+            raise ReadFailed(f"{name}: {error}") from error
+        return pages, calls
+
+    def _record(
+        self, name: str, params: dict[str, Any], number: int, answer: dict[str, Any]
+    ) -> tuple[dict[str, Any], Call]:
+        page: dict[str, Any] = keep(READS[name], answer)
+        content = canonical({"operation": name, "params": params, "page": number, "answer": page})
+        sha256 = digest(content)
+        self.raw[sha256] = content
+        return page, _call(name, params, number, answer, raw=sha256)
+
+
+def _call(
+    name: str, params: dict[str, Any], page: int, answer: Any, *, raw: str | None = None, error: str | None = None
+) -> Call:
+    service, _, operation = name.partition(":")
+    meta: dict[str, Any] = answer.get("ResponseMetadata", {})
+    return Call(
+        service=service,
+        operation=operation,
+        params=params,
+        page=page,
+        request_id=str(meta.get("RequestId", "")),
+        http_status=int(meta.get("HTTPStatusCode", 0)),
+        at=utc(datetime.now(UTC)),
+        raw=raw,
+        error=error,
+    )
+
+
+class Probe:
+    """A reader's face for one control: remembers the calls that the control rests on."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.calls: list[Call] = []
+
+    def read(self, name: str, missing: Collection[str] = (), **params: Any) -> Pages:
+        pages, calls = self._reader.read(name, params, missing)
+        self.calls += [call for call in calls if call not in self.calls]
+        return pages
+
+    def rows(self, name: str, field: str, missing: Collection[str] = (), **params: Any) -> list[dict[str, Any]]:
+        """The items of the list `field` over every page."""
+        return [row for page in self.read(name, missing, **params) for row in page.get(field, [])]

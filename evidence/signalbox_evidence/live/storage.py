@@ -1,0 +1,98 @@
+"""Buckets, vaults, log groups and stacks as their services describe them."""
+
+import json
+from typing import Any  # API answers are free JSON
+
+from signalbox_evidence.facts.policy import Statement, statements
+from signalbox_evidence.facts.storage import BucketAccess, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.world import Subject
+from signalbox_evidence.live.deployment import Deployment, complete
+from signalbox_evidence.template.storage import IRREPLACEABLE
+
+_BUCKET, _VAULT, _LOG_GROUP = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::Logs::LogGroup"
+
+
+def _bucket(name: str) -> Subject:
+    return Subject(type=_BUCKET, id=name, arn=f"arn:aws:s3:::{name}")
+
+
+def bucket_access(deployment: Deployment) -> list[BucketAccess]:
+    found: list[BucketAccess] = []
+    for name in deployment.ids(_BUCKET):
+        pages = deployment.probe.read(
+            "s3:GetPublicAccessBlock", missing=["NoSuchPublicAccessBlockConfiguration"], Bucket=name
+        )
+        block: dict[str, Any] = pages[0]["PublicAccessBlockConfiguration"] if pages else {}
+        controls = deployment.probe.read(
+            "s3:GetBucketOwnershipControls", missing=["OwnershipControlsNotFoundError"], Bucket=name
+        )
+        rules = controls[0]["OwnershipControls"]["Rules"] if controls else []
+        found.append(
+            BucketAccess(
+                bucket=_bucket(name),
+                block_public_acls=block.get("BlockPublicAcls"),
+                block_public_policy=block.get("BlockPublicPolicy"),
+                ignore_public_acls=block.get("IgnorePublicAcls"),
+                restrict_public_buckets=block.get("RestrictPublicBuckets"),
+                ownership=rules[0]["ObjectOwnership"] if rules else None,
+            )
+        )
+    return found
+
+
+def _policy(pages: list[dict[str, Any]]) -> tuple[Statement, ...]:
+    return statements(json.loads(pages[0]["Policy"])) if pages else ()
+
+
+def store_policies(deployment: Deployment) -> list[StorePolicy]:
+    probe = deployment.probe
+    buckets = [
+        StorePolicy(
+            store=_bucket(name),
+            statements=_policy(probe.read("s3:GetBucketPolicy", missing=["NoSuchBucketPolicy"], Bucket=name)),
+        )
+        for name in deployment.ids(_BUCKET)
+    ]
+    vaults = [
+        StorePolicy(
+            store=Subject(type=_VAULT, id=name),
+            statements=_policy(
+                probe.read(
+                    "backup:GetBackupVaultAccessPolicy", missing=["ResourceNotFoundException"], BackupVaultName=name
+                )
+            ),
+        )
+        for name in deployment.ids(_VAULT)
+    ]
+    return buckets + vaults
+
+
+def log_groups(deployment: Deployment) -> list[LogGroup]:
+    declared = deployment.ids(_LOG_GROUP)
+    rows = [
+        row
+        for name in declared
+        for row in deployment.probe.rows("logs:DescribeLogGroups", "logGroups", logGroupNamePrefix=name)
+        if row["logGroupName"] == name
+    ]
+    complete("log groups", declared, [row["logGroupName"] for row in rows])
+    return [
+        LogGroup(
+            subject=Subject(type=_LOG_GROUP, id=row["logGroupName"], arn=row.get("arn")),
+            name=row["logGroupName"],
+            key_id=row.get("kmsKeyId"),
+            retention_days=row.get("retentionInDays"),
+        )
+        for row in rows
+    ]
+
+
+def stacks(deployment: Deployment) -> list[Stack]:
+    return [
+        Stack(
+            subject=Subject(type="AWS::CloudFormation::Stack", id=stack.name, arn=stack.arn),
+            irreplaceable=not deployment.types_in(stack.name).isdisjoint(IRREPLACEABLE),
+            termination_protection=stack.termination_protection,
+        )
+        for stack in deployment.stacks()
+    ]

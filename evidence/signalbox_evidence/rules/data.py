@@ -1,0 +1,187 @@
+"""DAT: data at rest and its keys."""
+
+from collections.abc import Iterator
+
+from signalbox_evidence.catalogue import Mode, Params
+from signalbox_evidence.facts.database import Cluster
+from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
+from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
+from signalbox_evidence.facts.storage import BucketAccess, LogGroup, StorePolicy
+from signalbox_evidence.facts.world import Fact, Subject, Unknown, World
+from signalbox_evidence.finding import Attribute, Finding, expect, is_true
+
+_BUCKET = "AWS::S3::Bucket"
+_CLUSTER = "AWS::RDS::DBCluster"
+_KEY = "AWS::KMS::Key"
+
+# conditions that tie an anonymous principal to this account or to a service acting for it
+_TIES = {
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "kms:calleraccount",
+    "kms:viaservice",
+}
+
+
+def cluster_is_encrypted(world: World, _: Params) -> Iterator[Finding]:
+    for cluster in world.all(Cluster):
+        yield expect(cluster.subject, Attribute(_CLUSTER, "StorageEncrypted"), cluster.encrypted, "true", is_true)
+
+
+def cluster_uses_own_key(world: World, _: Params) -> Iterator[Finding]:
+    keys = {key.subject.id: key for key in world.all(Key)}
+    for cluster in world.all(Cluster):
+        attribute = Attribute(_CLUSTER, "KmsKeyId")
+        yield expect(cluster.subject, attribute, cluster.key_id, "a key of this deployment", lambda key: key in keys)
+        key = keys.get(cluster.key_id) if isinstance(cluster.key_id, str) else None
+        if key:
+            yield expect(
+                key.subject, Attribute(_KEY, "KeyManager"), key.manager, "CUSTOMER", lambda it: it == "CUSTOMER"
+            )
+            yield expect(key.subject, Attribute(_KEY, "Enabled"), key.state, "Enabled", lambda it: it == "Enabled")
+
+
+def keys_rotate(world: World, params: Params) -> Iterator[Finding]:
+    low, high = params.number("min_days"), params.number("max_days")
+    for rotation in world.all(KeyRotation):
+        yield expect(rotation.key, Attribute(_KEY, "EnableKeyRotation"), rotation.on, "true", is_true)
+        yield expect(
+            rotation.key,
+            Attribute(_KEY, "RotationPeriodInDays"),
+            rotation.period_days,
+            f"{low} to {high} days",
+            lambda days: low <= days <= high,
+        )
+
+
+def _unbound(statement: Statement) -> bool:
+    anonymous = any(principal.value == "*" for principal in statement.principals)
+    return statement.allow and (anonymous or statement.not_principal) and not statement.condition_keys & _TIES
+
+
+def _masters(statements: tuple[Statement, ...]) -> list[str]:
+    """Principals that may both change the policy of a key and use it, apart from the account root."""
+    powers: dict[str, set[str]] = {}
+    for statement in statements:
+        for principal in statement.principals:
+            if principal.kind == "AWS" and not principal.is_account_root:
+                for action in ("kms:PutKeyPolicy", "kms:Decrypt"):
+                    if statement.grants(action):
+                        powers.setdefault(principal.value, set()).add(action)
+    return sorted(name for name, actions in powers.items() if len(actions) > 1)
+
+
+def key_policies_are_tight(world: World, _: Params) -> Iterator[Finding]:
+    attribute = Attribute(_KEY, "KeyPolicy")
+    for policy in world.all(KeyPolicy):
+        statements = policy.statements
+        open_to_all: Fact[list[str]]
+        masters: Fact[list[str]]
+        if statements is None or isinstance(statements, Unknown):
+            open_to_all = masters = statements
+        else:
+            open_to_all = [statement.title for statement in statements if _unbound(statement)]
+            masters = _masters(statements)
+        yield expect(policy.key, attribute, open_to_all, "no statement allows any principal unconditionally", _empty)
+        yield expect(policy.key, attribute, masters, "no principal both administers and uses the key", _empty)
+
+
+def keys_are_kept(world: World, params: Params) -> Iterator[Finding]:
+    if world.mode is Mode.LIVE:
+        for key in world.all(Key):
+            wanted = "not PendingDeletion"
+            yield expect(
+                key.subject, Attribute(_KEY, "KeyState"), key.state, wanted, lambda it: it != "PendingDeletion"
+            )
+        return
+    days = params.number("window_days")
+    for deletion in world.all(KeyDeletion):
+        yield expect(
+            deletion.key,
+            Attribute(_KEY, "PendingWindowInDays"),
+            deletion.window_days,
+            f"{days} days",
+            lambda it: it == days,
+        )
+        # a Retain policy belongs to BCP-10 too; here it guards the key itself against the loss of all that it encrypts
+        yield expect(deletion.key, Attribute(_KEY, "DeletionPolicy"), deletion.on_delete, "Retain", _retained)
+        yield expect(deletion.key, Attribute(_KEY, "UpdateReplacePolicy"), deletion.on_replace, "Retain", _retained)
+
+
+def _retained(policy: str) -> bool:
+    return policy == "Retain"
+
+
+def _empty(items: list[str]) -> bool:
+    return not items
+
+
+def log_groups_are_encrypted(world: World, _: Params) -> Iterator[Finding]:
+    for group in world.all(LogGroup):
+        attribute = Attribute("AWS::Logs::LogGroup", "KmsKeyId")
+        yield expect(group.subject, attribute, group.key_id, "a customer-managed key", bool)
+
+
+def buckets_block_public_access(world: World, _: Params) -> Iterator[Finding]:
+    for access in world.all(BucketAccess):
+        blocks = {
+            "BlockPublicAcls": access.block_public_acls,
+            "BlockPublicPolicy": access.block_public_policy,
+            "IgnorePublicAcls": access.ignore_public_acls,
+            "RestrictPublicBuckets": access.restrict_public_buckets,
+        }
+        for name, value in blocks.items():
+            attribute = Attribute(_BUCKET, f"PublicAccessBlockConfiguration.{name}")
+            yield expect(access.bucket, attribute, value, "true", is_true)
+        wanted = "BucketOwnerEnforced"
+        yield expect(
+            access.bucket, Attribute(_BUCKET, "OwnershipControls"), access.ownership, wanted, lambda it: it == wanted
+        )
+
+
+def _is_foreign(principal: Principal, statement: Statement, own: set[str]) -> bool:
+    if principal.kind == "Service":
+        return False
+    if principal.is_within_template:
+        return False
+    if principal.value == "*":
+        return not statement.condition_keys & _TIES
+    return principal.account not in own
+
+
+def _foreign(statements: tuple[Statement, ...], own: set[str]) -> list[str]:
+    return sorted(
+        {
+            principal.value
+            for statement in statements
+            if statement.allow
+            for principal in statement.principals
+            if statement.not_principal or _is_foreign(principal, statement, own)
+        }
+    )
+
+
+def no_foreign_principals(world: World, params: Params) -> Iterator[Finding]:
+    own = {world.account, ACCOUNT_SYMBOL, *params.words("trusted_accounts")}
+    policies: list[tuple[Subject, str, Fact[tuple[Statement, ...]]]] = [
+        (policy.store, "Policy", policy.statements) for policy in world.all(StorePolicy)
+    ]
+    policies += [(policy.key, "KeyPolicy", policy.statements) for policy in world.all(KeyPolicy)]
+    for subject, name, statements in policies:
+        known = statements is not None and not isinstance(statements, Unknown)
+        foreign: Fact[list[str]] = _foreign(statements, own) if known else statements
+        yield expect(subject, Attribute(subject.type, name), foreign, "no principal of another account", _empty)
+
+
+RULES = {
+    "DAT-01": cluster_is_encrypted,
+    "DAT-02": cluster_uses_own_key,
+    "DAT-03": keys_rotate,
+    "DAT-04": key_policies_are_tight,
+    "DAT-05": keys_are_kept,
+    "DAT-08": log_groups_are_encrypted,
+    "DAT-10": buckets_block_public_access,
+    "DAT-12": no_foreign_principals,
+}

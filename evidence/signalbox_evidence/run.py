@@ -1,0 +1,113 @@
+"""A run: which controls are carried out in which modes, in what order, on what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from signalbox_evidence.capabilities import NO_LIMITS, Capabilities
+from signalbox_evidence.catalogue import Catalogue, Mode, Params, ParamValue
+from signalbox_evidence.errors import BadInput
+from signalbox_evidence.live.reader import Identity, Reader
+from signalbox_evidence.live.world import LiveWorld
+from signalbox_evidence.observation import Context, Observation, observe
+from signalbox_evidence.report import EMULATOR_NOTICE, Emulator, Report, compose, run_id
+from signalbox_evidence.template.assembly import Assembly
+from signalbox_evidence.template.world import TemplateWorld
+
+Progress = Callable[[str], None]
+Settings = Mapping[str, Mapping[str, ParamValue]]
+"""control id -> parameter -> value, where it differs from the default"""
+
+
+@dataclass(frozen=True)
+class Result:
+    report: Report
+    raw: dict[str, bytes]
+    started: datetime
+
+
+def _region(assembly: Assembly) -> str | None:
+    regions = {stack.region for stack in assembly.stacks}
+    if len(regions) > 1:
+        raise BadInput(f"stacks of several regions ({sorted(map(str, regions))}): one run collects from one region")
+    return regions.pop()
+
+
+def _check_account(assembly: Assembly, identity: Identity) -> None:
+    """The assembly must be of the account that answers: evidence of another account would be false."""
+    for stack in assembly.stacks:
+        if stack.account not in (None, identity.account):
+            raise BadInput(
+                f"stack {stack.name} is made for account {stack.account}, the credentials are of {identity.account}"
+            )
+
+
+def _emulator(identity: Identity | None, capabilities: Capabilities | None) -> Emulator | None:
+    if identity is None or not identity.is_emulator:
+        if capabilities is not None:
+            raise BadInput("a capability list is for an emulator: nothing of AWS itself is excused")
+        return None
+    return Emulator(
+        endpoint=identity.endpoint,
+        notice=EMULATOR_NOTICE,
+        capabilities_sha256=capabilities.sha256 if capabilities else None,
+    )
+
+
+def carry_out(
+    assembly: Assembly,
+    catalogue: Catalogue,
+    *,
+    modes: list[Mode],
+    settings: Settings,
+    capabilities: Capabilities | None,
+    progress: Progress,
+) -> Result:
+    """Carry out every control in each of `modes` that it has, in id order. Raises BadInput, Denied, Unreachable."""
+    for control_id in settings:
+        catalogue.control(control_id)
+    params = {control.id: Params(control, settings.get(control.id, {})) for control in catalogue.controls}
+    started = datetime.now(UTC)
+    identifier = run_id(assembly, started)
+    observations: list[Observation] = []
+    identity: Identity | None = None
+    reader: Reader | None = None
+    emulator: Emulator | None = None
+    if Mode.LIVE in modes:
+        reader = Reader(_region(assembly))
+        identity = reader.identity()
+        _check_account(assembly, identity)
+        emulator = _emulator(identity, capabilities)
+    elif capabilities is not None:
+        raise BadInput("a capability list says something about live mode only")
+    context = Context(
+        run_id=identifier,
+        catalogue_sha256=catalogue.sha256,
+        account=identity.account if identity else None,
+        region=identity.region if identity else None,
+        actor=identity.arn if identity else None,
+    )
+    template = TemplateWorld(assembly)
+    stacks = [stack.name for stack in assembly.stacks]
+    for control in catalogue.controls:
+        if Mode.TEMPLATE in modes and Mode.TEMPLATE in control.modes:
+            seen = observe(control, template, params[control.id], NO_LIMITS, context, [])
+            observations.append(seen)
+            progress(f"{control.id} template: {seen.status}")
+        if reader and identity and Mode.LIVE in control.modes:
+            world = LiveWorld(reader, identity.account, stacks)
+            limits = capabilities or NO_LIMITS
+            seen = observe(control, world, params[control.id], limits, context, world.probe.calls)
+            observations.append(seen)
+            progress(f"{control.id} live: {seen.status}")
+    report = compose(
+        identifier=identifier,
+        assembly=assembly,
+        catalogue=catalogue,
+        identity=identity,
+        emulator=emulator,
+        observations=observations,
+        started=started,
+        ended=datetime.now(UTC),
+    )
+    return Result(report, reader.raw if reader else {}, started)
