@@ -75,7 +75,7 @@ def meets(filters: Sequence[Filter]) -> Callable[[ActionView], bool]:
 
     def met(view: ActionView) -> bool:
         row = view.row
-        shown = "\n".join((row.name, row.short_name, row.task_name)).lower()
+        shown = f"{row.name}\n{row.short_name}\n{row.task_name}".lower()
         return row.phase in phases and all(part in shown for part in parts)
 
     return met

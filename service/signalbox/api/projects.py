@@ -15,11 +15,11 @@ from signalbox.ids import ProjectKey
 from signalbox.op import Op
 from signalbox.settings import Settings
 from signalbox.store.projects import Position, Project, State
-from signalbox.store.run_views import Among
+from signalbox.store.run_views import ANY, Among
 
 _SERVICE = "flyteidl2.project.ProjectService"
 _STATES = {State.ACTIVE: pb.PROJECT_STATE_ACTIVE, State.ARCHIVED: pb.PROJECT_STATE_ARCHIVED}
-_STATE_OF = {number: state for state, number in _STATES.items()}
+_STATE_OF: dict[int, State] = {number: state for state, number in _STATES.items()}
 
 
 class Projects:
@@ -88,7 +88,7 @@ def _stored(project: pb.Project) -> tuple[ProjectKey, bytes, State]:
 def _filtered(text: str) -> tuple[list[State], Among]:
     """States and ids that the older grammar names. Without a filter archived projects are not shown."""
     states: list[State] | None = None
-    among = Among()
+    among = ANY
     for one in filters.in_words(text):
         match one.field:
             case "state":
@@ -105,4 +105,4 @@ def _state(value: str) -> State | None:
     """States that no project of ours is in (generated ones) leave none."""
     if not value.isdecimal() or int(value) not in pb.ProjectState.values():
         raise Invalid(f"filter state: a number of a project's state, got {value!r}")
-    return _STATE_OF.get(pb.ProjectState.ValueType(int(value)))
+    return _STATE_OF.get(int(value))

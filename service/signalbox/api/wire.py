@@ -1,13 +1,14 @@
 """Names, phases, times and identities: between Flyte's messages and the product's own types.
 
-Every member of `Phase` has exactly one `ActionPhase`; the round trip over all of them is tested, so that a renumbered or
-added phase upstream is noticed. What comes from outside is parsed here, and raises Invalid with the field's name.
+Every member of `Phase` has exactly one `ActionPhase`; the round trip over all of them is tested, so that a phase that
+is renumbered or added upstream is noticed. What comes from outside is parsed here: it raises Invalid, naming the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 from flyteidl2.common import identifier_pb2, identity_pb2, phase_pb2
 from flyteidl2.task import run_pb2, task_definition_pb2
@@ -131,6 +132,18 @@ def identity(principal: str) -> identity_pb2.EnrichedIdentity:
     )
 
 
+def cut_error(error: run_definition_pb2.ErrorInfo, limit: int) -> run_definition_pb2.ErrorInfo:
+    """The error with a message of at most `limit` bytes, before a note on what was cut."""
+    message = error.message.encode()
+    if len(message) <= limit:
+        return error
+    cut = run_definition_pb2.ErrorInfo()
+    cut.CopyFrom(error)
+    kept = message[:limit].decode(errors="ignore")
+    cut.message = f"{kept}... (cut: {len(message)} bytes, {limit} are kept)"
+    return cut
+
+
 def run(view: ActionView) -> run_definition_pb2.Run:
     """A run as lists show it: its root action and its labels."""
     return run_definition_pb2.Run(action=action(view), labels=view.row.labels or {})
@@ -172,7 +185,7 @@ def action_metadata(view: ActionView) -> run_definition_pb2.ActionMetadata:
         action_type=ACTION_TYPES[row.kind],
         environment_name=row.environment,
         funtion_name=row.short_name,  # spelled so upstream
-        source=run_definition_pb2.RunSource.ValueType(row.source),
+        source=cast("run_definition_pb2.RunSource", row.source),
     )
     match row.kind:
         case actions.Kind.TASK:

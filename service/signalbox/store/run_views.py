@@ -69,6 +69,9 @@ class Among(NamedTuple):
     patterns: Sequence[str] = ()
 
 
+ANY = Among()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
     """What a list shows; each field narrows it further. Times: from (inclusive), until (exclusive).
@@ -80,10 +83,10 @@ class Conditions:
     kinds: Sequence[Kind] | None = None
     parents: Sequence[str] | None = None
     created_by: Sequence[str] | None = None
-    name: Among = Among()
-    task_name: Among = Among()
-    task_version: Among = Among()
-    short_name: Among = Among()
+    name: Among = ANY
+    task_name: Among = ANY
+    task_version: Among = ANY
+    short_name: Among = ANY
     created_from: datetime | None = None
     created_until: datetime | None = None
     updated_from: datetime | None = None
@@ -135,7 +138,7 @@ _RUN_CONDITIONS = (
        AND (NOT %(paused_only)s OR EXISTS (
                SELECT 1 FROM action p
                 WHERE (p.org, p.project, p.domain, p.run) = (r.org, r.project, r.domain, r.name)
-                  AND p.phase = 'paused'))"""
+                  AND p.phase = 'paused'))"""  # noqa: S608  # of literals, in this file
 )
 
 _ACTION_CONDITIONS = (

@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 from signalbox.ids import RunKey, ScopeKey, TaskKey
 from signalbox.rules.phases import Phase
 from signalbox.store.db import Tx
-from signalbox.store.run_views import Among
+from signalbox.store.run_views import ANY, Among
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +98,10 @@ async def spec(tx: Tx, key: TaskKey) -> bytes | None:
 class Conditions:
     """What a list of tasks shows; each field narrows it further. Times: from (inclusive), until (exclusive)."""
 
-    name: Among = Among()
-    version: Among = Among()
-    short_name: Among = Among()
-    environment: Among = Among()
+    name: Among = ANY
+    version: Among = ANY
+    short_name: Among = ANY
+    environment: Among = ANY
     deployed_by: Sequence[str] | None = None
     deployed_from: datetime | None = None
     deployed_until: datetime | None = None
@@ -165,10 +165,9 @@ _VERSIONS_DESC = _SELECT + _VERSIONS + _CONDITIONS + _NEWEST_FIRST
 _VERSIONS_ASC = _SELECT + _VERSIONS + _CONDITIONS + _OLDEST_FIRST
 _COUNT = (
     """
-    SELECT count(*), count(*) FILTER (WHERE true"""
+    SELECT count(*), count(*) FILTER (WHERE true"""  # noqa: S608  # of literals, in this file
     + _CONDITIONS
-    + """)
-      FROM task t"""
+    + ") FROM task t"
     + _NEWEST
 )
 
