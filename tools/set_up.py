@@ -65,8 +65,21 @@ def main() -> None:
         [str(BIN / "npm"), "ci", "--no-audit", "--no-fund", "--loglevel=error"],
         {**environment, "PATH": path},
     )
+    compile_what_starts(environment)
     STAMP.write_text(json.dumps(wanted))
     say(f"done in {time.monotonic() - began:.0f} s")
+
+
+def compile_what_starts(environment: dict[str, str]) -> None:
+    """Import once what `make up` starts: Python keeps the bytecode, which would cost the first start seconds.
+
+    Not all of it, as `uv sync --compile-bytecode` would: that takes a minute, most of it for aws-cdk-lib. An import
+    that fails is not set-up's business: whoever runs it will see.
+    """
+    say("first imports")
+    service = "import signalbox.__main__, signalbox.serve, signalbox_dataplane.__main__, signalbox_dataplane.serve"
+    for command in ([str(ROOT / ".venv/bin/python"), "-c", service], [str(FLYTE / "bin/flyte"), "--version"]):
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
 
 
 def stamp() -> dict[str, str]:

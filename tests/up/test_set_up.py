@@ -24,8 +24,9 @@ if pathlib.Path("no-index").exists():
     sys.exit("error: the index does not answer")
 home = pathlib.Path(os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")) / "bin"
 home.mkdir(parents=True, exist_ok=True)
-(home / "python").touch()
-(home / "flyte").touch()
+for name in ("python", "flyte"):
+    (home / name).write_text("#!/bin/sh\\n")
+    (home / name).chmod(0o755)
 """
 
 NPM = """
