@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -118,7 +118,7 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(work)
 
 
-async def _with_database(configured: Settings, work: Any) -> Any:
+async def _with_database(configured: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
     async with Database(configured.database_url.get_secret_value(), size=3) as db:
         return await work(db)
 

@@ -102,7 +102,7 @@ def application(made: Parts) -> Starlette:
 
     routes: list[BaseRoute] = [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
     routes += [Mount(rpc.path, app=rpc) for rpc in rpcs(_handlers(made), gate, made.settings)]
-    routes += console.routes(gate, made.hub, made.settings)
+    routes += console.routes(made.db, gate.authenticator, made.hub, made.settings)
     return Starlette(routes=routes, exception_handlers={404: unserved.not_found})
 
 

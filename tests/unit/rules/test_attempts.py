@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from signalbox.rules.attempts import Budget, Next, after_loss, after_report
+from signalbox.rules.phases import TERMINAL, Phase
+
+
+def budget(*, user: tuple[int, int] = (0, 0), system: tuple[int, int] = (3, 0)) -> Budget:
+    return Budget(user_retries=user[0], user_failures=user[1], system_retries=system[0], system_failures=system[1])
+
+
+def after_failure(*, recoverable: bool = True, system: bool = False, aborted: bool = False, left: Budget) -> Next:
+    return after_report(Phase.FAILED, recoverable=recoverable, system=system, abort_requested=aborted, budget=left)
+
+
+@pytest.mark.parametrize(("allowed", "failed", "expected"), [(0, 0, Next.END), (1, 0, Next.RETRY), (1, 1, Next.END)])
+def test_a_recoverable_failure_spends_the_retries_of_the_task(allowed: int, failed: int, expected: Next) -> None:
+    assert after_failure(left=budget(user=(allowed, failed))) is expected
+
+
+def test_a_failure_that_the_task_calls_final_is_final() -> None:
+    assert after_failure(recoverable=False, left=budget(user=(5, 0))) is Next.END
+
+
+def test_a_failure_of_the_platform_does_not_spend_the_retries_of_the_task() -> None:
+    assert after_failure(system=True, left=budget(user=(0, 0), system=(3, 2))) is Next.RETRY
+    assert after_failure(system=True, left=budget(user=(9, 0), system=(3, 3))) is Next.END
+
+
+def test_what_is_to_be_aborted_is_not_tried_again() -> None:
+    assert after_failure(aborted=True, left=budget(user=(5, 0))) is Next.END
+
+
+@pytest.mark.parametrize("phase", sorted(TERMINAL - {Phase.FAILED}))
+def test_only_failures_are_tried_again(phase: Phase) -> None:
+    outcome = after_report(
+        phase, recoverable=True, system=False, abort_requested=False, budget=budget(user=(5, 0))
+    )
+
+    assert outcome is Next.END
+
+
+def test_a_lost_attempt_that_never_began_costs_nothing() -> None:
+    assert after_loss(Phase.QUEUED, budget=budget(system=(0, 0))) is Next.AGAIN
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(0, Next.RETRY), (2, Next.RETRY), (3, Next.LOST)])
+def test_a_lost_attempt_that_began_spends_the_budget_of_the_platform(lost: int, expected: Next) -> None:
+    assert after_loss(Phase.RUNNING, budget=budget(system=(3, lost))) is expected
