@@ -62,7 +62,7 @@ class Settings(BaseModel):
         description="an AWS account: 12 digits in quotes"
     )
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = Field(
-        description="an AWS region such as us-east-1"
+        description="an AWS region of the standard partition, such as us-east-1"
     )
     availability_zones: tuple[str, str, str] = Field(
         description="a list of three different zones of the region (with -c: separated by commas)"
@@ -109,6 +109,12 @@ class Settings(BaseModel):
     def image_repository_arn(self) -> str:
         account, _, _, region, _ = self.image_repository.split(".", 4)
         return f"arn:aws:ecr:{region}:{account}:repository/{self.image_repository.split('/', 1)[1]}"
+
+    @field_validator("region")
+    @classmethod
+    def _is_of_the_standard_partition(cls, region: str) -> str:
+        _require(not region.startswith(("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")))  # their ARNs begin differently
+        return region
 
     @field_validator("availability_zones", mode="before")
     @classmethod

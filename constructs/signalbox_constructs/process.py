@@ -5,7 +5,7 @@ given to the others. Its container is the image by digest, without root, capabil
 except /tmp.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -52,7 +52,8 @@ class ProcessProps:
     s3_prefix_list_id: str
     database: AuroraPostgres
     log_key: kms.IKey
-    environment: Mapping[str, str]
+    port: int | None = None
+    """Served with TLS; None for a process to which nobody connects."""
 
 
 class Process(Construct):
@@ -63,6 +64,7 @@ class Process(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, props: ProcessProps) -> None:
         super().__init__(scope, construct_id)
+        self._vpc = props.network.vpc
         self.logs = encrypted_log_group(self, "Logs", key=props.log_key)
         self.task_role = principals.service_role(self, "TaskRole", assumed_by=_ECS_TASKS, source="ecs")
         self.execution_role = principals.service_role(self, "ExecutionRole", assumed_by=_ECS_TASKS, source="ecs")
@@ -74,13 +76,6 @@ class Process(Construct):
         )
         self._open_ways_out(props)
         self.task_definition = self._define_task(props)
-
-    def listen(self, port: int) -> None:
-        """Name the one port that the container serves, TLS inside."""
-        container = self.task_definition.default_container
-        if container is None:
-            raise RuntimeError("the task has no container, wanted the one that this construct adds")
-        container.add_port_mappings(ecs.PortMapping(container_port=port))
 
     def run_as_service(
         self, cluster: ecs.ICluster, *, copies: int, grace: cdk.Duration | None = None
@@ -101,6 +96,17 @@ class Process(Construct):
             security_groups=[self.security_group],
             enable_execute_command=False,
             health_check_grace_period=grace,
+        )
+
+    def command_to_run_once(self, cluster: ecs.ICluster) -> str:
+        """Return the AWS CLI's command that runs one task to its end, with this process's rights and ways out."""
+        stack = cdk.Stack.of(self)
+        subnets = self._vpc.select_subnets(subnet_group_name=PRIVATE.subnet_group_name).subnet_ids
+        return (
+            f"aws ecs run-task --region {stack.region} --cluster {cluster.cluster_name} --launch-type FARGATE"
+            f" --task-definition {self.task_definition.task_definition_arn}"
+            f" --network-configuration 'awsvpcConfiguration={{subnets=[{','.join(subnets)}],"
+            f"securityGroups=[{self.security_group.security_group_id}],assignPublicIp=DISABLED}}'"
         )
 
     def _open_ways_out(self, props: ProcessProps) -> None:
@@ -126,6 +132,21 @@ class Process(Construct):
             execution_role=self.execution_role,
             volumes=[ecs.Volume(name="tmp")],
         )
+        self._add_container(task, props)
+        accept(
+            task,
+            "AwsSolutions::AwsSolutions-ECS2",
+            reason="The plain variables are names, ports and paths; both credentials come from Secrets Manager.",
+        )
+        accept(
+            self.execution_role,
+            "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
+            reason="ecr:GetAuthorizationToken knows no resource. All other statements name the repository, the log "
+            "group, the secret and its key.",
+        )
+        return task
+
+    def _add_container(self, task: ecs.FargateTaskDefinition, props: ProcessProps) -> None:
         kernel = ecs.LinuxParameters(self, "Kernel", init_process_enabled=True)
         kernel.drop_capabilities(ecs.Capability.ALL)
         container = task.add_container(
@@ -133,6 +154,7 @@ class Process(Construct):
             container_name=CONTAINER,
             image=ecs.ContainerImage.from_registry(props.image.reference),
             command=list(props.command),
+            port_mappings=[ecs.PortMapping(container_port=props.port)] if props.port else None,
             environment=self._environment(props),
             secrets={
                 "PGUSER": ecs.Secret.from_secrets_manager(props.database.secret, "username"),
@@ -145,32 +167,22 @@ class Process(Construct):
             linux_parameters=kernel,
             stop_timeout=cdk.Duration.seconds(60),
         )
-        container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108 - the task's own volume
-        accept(
-            task,
-            "AwsSolutions::AwsSolutions-ECS2",
-            reason="The plain variables are names, ports and paths; both credentials come from Secrets Manager.",
-        )
+        scratch = ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the task's own
+        container.add_mount_points(scratch)
         accept(
             container,
             "Annotation::@aws-cdk/aws-ecs:ecrImageRequiresPolicy",
             reason="The execution role is granted this one repository; a plain reference keeps the image a constant of "
             "the template that a reviewer can read.",
         )
-        accept(
-            self.execution_role,
-            "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
-            reason="ecr:GetAuthorizationToken knows no resource. All other statements name the repository, the log "
-            "group, the secret and its key.",
-        )
-        return task
 
     def _environment(self, props: ProcessProps) -> dict[str, str]:
-        return {
+        database = {
             "PGHOST": props.database.host,
             "PGPORT": str(PORT),
             "PGDATABASE": DATABASE,
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": CA_BUNDLE,
-            **props.environment,
         }
+        listener = {"SIGNALBOX_LISTEN": f"0.0.0.0:{props.port}", "SIGNALBOX_TLS": "self-signed"}
+        return database | listener if props.port else database

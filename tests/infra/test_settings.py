@@ -60,6 +60,7 @@ def test_context_overrides_the_file_and_text_becomes_the_fields_type() -> None:
         ("name", "Signal Box"),
         ("account", 123456789012),  # YAML reads unquoted digits as a number
         ("region", "mars"),
+        ("region", "cn-north-1"),
         ("availability_zones", ["us-east-1a", "us-east-1a", "us-east-1b"]),
         ("availability_zones", ["us-east-1a", "us-east-1b"]),
         ("availability_zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"]),

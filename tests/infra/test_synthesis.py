@@ -14,12 +14,13 @@ from support.templates import ROOT, Deployment, Synthesise
 STACKS = {"signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service"}
 
 
-def _bare_environment(home: Path) -> dict[str, str]:
-    """Return an environment without credentials, profile, region or home, and without a way to find any."""
+@pytest.fixture(scope="module")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment without credentials, profile, region or the user's home, and without a way to find any."""
     node = Path(os.environ["JSII_NODE"])
     return {
         "PATH": f"{node.parent}:{os.environ['PATH']}",
-        "HOME": str(home),
+        "HOME": str(tmp_path_factory.mktemp("home")),
         "JSII_NODE": str(node),
         "AWS_EC2_METADATA_DISABLED": "true",
         "CI": "true",
@@ -65,11 +66,11 @@ def _kinds(template: dict[str, Any]) -> set[str]:
     return {resource["Type"] for resource in template["Resources"].values()}
 
 
-def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(tmp_path: Path) -> None:
+def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(bare_environment: dict[str, str]) -> None:
     result = subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
-        env=_bare_environment(tmp_path) | {"CDK_CONTEXT_JSON": json.dumps({"image_digest": "latest"})},
+        env=bare_environment | {"CDK_CONTEXT_JSON": json.dumps({"image_digest": "latest"})},
         capture_output=True,
         text=True,
         check=False,
@@ -82,7 +83,9 @@ def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(tmp_path
 
 
 @pytest.mark.slow
-def test_the_cdk_cli_synthesises_the_same_without_credentials(deployment: Deployment, tmp_path: Path) -> None:
+def test_the_cdk_cli_synthesises_the_same_without_credentials(
+    deployment: Deployment, bare_environment: dict[str, str], tmp_path: Path
+) -> None:
     output = tmp_path / "cdk.out"
     result = subprocess.run(
         [
@@ -95,7 +98,7 @@ def test_the_cdk_cli_synthesises_the_same_without_credentials(deployment: Deploy
             "config=config/local.yaml",
         ],
         cwd=ROOT,
-        env=_bare_environment(tmp_path),
+        env=bare_environment,
         capture_output=True,
         text=True,
         check=False,
