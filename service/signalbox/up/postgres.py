@@ -102,7 +102,6 @@ class Postgres:
             log=self.places.logs / "postgres.log",
             directory=self.places.state,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
-            grace=3.0,
             unprivileged=True,
         )
 

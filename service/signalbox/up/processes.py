@@ -34,8 +34,8 @@ class Program:
     """Beside the inherited one. Secrets go here or into files, never into `command`."""
     directory: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    grace: float = 3.0
-    """Seconds between the stop signal and SIGKILL."""
+    grace: float = 2.5
+    """Seconds between the stop signal and SIGKILL; three stages of it stay below the ten of `signalbox up`."""
     unprivileged: bool = False
     """Drop root, when there is any to drop."""
 
