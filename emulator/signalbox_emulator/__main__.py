@@ -1,31 +1,184 @@
 """The command `signalbox-emulator`."""
 
+import json
 import os
+import shutil
+import signal
+import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
+from typing import Annotated, Literal
 
 import cyclopts
+from cyclopts import Parameter
 
 from signalbox_emulator.aws import MOTO_ENVIRONMENT
+from signalbox_emulator.capabilities import CAPABILITIES
+from signalbox_emulator.children import Interrupted, child, interruptible
+from signalbox_emulator.deploy import Deployment, deploy, exclusive, starting_server
+from signalbox_emulator.failures import Failure
 
-app = cyclopts.App(name="signalbox-emulator", help="moto's server with its missing CloudFormation types.")
+Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
+
+_INTERRUPTED = 130
+
+app = cyclopts.App(
+    name="signalbox-emulator",
+    help="A local AWS account: moto's server with its missing CloudFormation types, on loopback only.",
+)
 
 
 @app.command
-def serve(*, port: int = 0, state_dir: Path | None = None) -> int:
-    """Serve until stopped."""
+def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = False) -> int:
+    """Serve an account in the foreground until SIGINT or SIGTERM; the first line printed is the endpoint.
+
+    Parameters
+    ----------
+    port
+        Port on 127.0.0.1; 0 takes a free one.
+    state_dir
+        Where stacks are recorded, and made again from at the next start. Without it the account is forgotten.
+    with_stdin
+        Stop when standard input ends, so that the server cannot outlive what started it.
+    """
     os.environ.update(MOTO_ENVIRONMENT)
     from signalbox_emulator.server import Emulator  # noqa: PLC0415 - moto reads the environment when it is imported
 
+    if with_stdin:
+        Thread(target=_stop_at_end_of_input, daemon=True).start()
     emulator = Emulator(port, state_dir)
     if emulator.notice:
-        print(emulator.notice, file=sys.stderr)
-    print(emulator.endpoint, flush=True)
+        _say(emulator.notice, stream=sys.stdout)
+    _say(emulator.endpoint, stream=sys.stdout)
     emulator.serve()
     return 0
 
 
+@app.command(name="deploy")
+def deploy_command(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    project: Path,
+    state_dir: Path,
+    cdk: Path | None = None,
+    keep: bool = False,
+    fresh: bool = False,
+) -> int:
+    """Deploy a CDK project's stacks with the real cdk CLI, run COMMAND beside them, and stop everything.
+
+    Ends with COMMAND's exit code; 7 when the deployment failed, 6 when something it needs is missing, 5 when the state
+    directory is in use, 130 when it was interrupted.
+
+    Parameters
+    ----------
+    command
+        What to run once everything is deployed, after `--`, with AWS_ENDPOINT_URL and credentials for the emulator,
+        SIGNALBOX_EMULATOR=1, and SIGNALBOX_CLOUD_ASSEMBLY naming the synthesised templates.
+    project
+        The folder with cdk.json.
+    state_dir
+        Where stacks are recorded; a second deployment of the same project changes nothing.
+    cdk
+        The cdk CLI; by default the project's own, node_modules/.bin/cdk.
+    keep
+        Go on serving after COMMAND, until interrupted.
+    fresh
+        Forget the recorded stacks first.
+    """
+    project, state_dir = project.resolve(), state_dir.resolve()
+    deployment = Deployment(
+        project=project,
+        state_dir=state_dir,
+        cdk=(cdk or project / "node_modules" / ".bin" / "cdk").absolute(),
+        report=_say,
+    )
+    with interruptible():
+        try:
+            with exclusive(state_dir):
+                if fresh:
+                    _forget(state_dir)
+                with starting_server(deployment) as wait_for_endpoint:
+                    environment = deploy(deployment, wait_for_endpoint)
+                    code = _run_beside(list(command), environment) if command else 0
+                    if keep:
+                        _say(f"serving on {environment['AWS_ENDPOINT_URL']} until interrupted")
+                        signal.pause()
+                    return code
+        except Failure as failure:
+            _say(f"signalbox-emulator: {failure}")
+            return failure.code
+        except Interrupted:
+            return _INTERRUPTED
+
+
+@app.command
+def destroy(*, state_dir: Path, output: Output = "text") -> int:
+    """Forget the account recorded in a state directory, with everything in it. There is no way back.
+
+    Parameters
+    ----------
+    state_dir
+        The state directory of `serve` or `deploy`.
+    output
+        Form of the report.
+    """
+    state_dir = state_dir.resolve()
+    try:
+        with exclusive(state_dir):
+            existed = _forget(state_dir)
+    except Failure as failure:
+        _say(f"signalbox-emulator: {failure}")
+        return failure.code
+    if output == "json":
+        _say(json.dumps({"state_dir": str(state_dir), "existed": existed}), stream=sys.stdout)
+    else:
+        _say(f"{state_dir}: {'forgotten' if existed else 'nothing was recorded'}", stream=sys.stdout)
+    return 0
+
+
+@app.command
+def capabilities(*, output: Output = "text") -> int:
+    """List what cannot be shown on this emulator: what moto loses, what it invents, and what we patched.
+
+    Parameters
+    ----------
+    output
+        Form of the list; json is an array of {service, attribute, kind, reason, property}.
+    """
+    if output == "json":
+        _say(json.dumps([asdict(entry) for entry in CAPABILITIES], indent=2), stream=sys.stdout)
+    else:
+        for entry in CAPABILITIES:
+            _say(f"{entry.kind:9} {entry.service:4} {entry.attribute}: {entry.reason}", stream=sys.stdout)
+    return 0
+
+
+def _run_beside(command: list[str], environment: dict[str, str]) -> int:
+    with child(command, env=environment, stdin=subprocess.DEVNULL) as process:
+        return process.wait()
+
+
+def _forget(state_dir: Path) -> bool:
+    """Remove the recorded stacks; return whether there were any."""
+    shutil.rmtree(state_dir / "cdk-home", ignore_errors=True)
+    recorded = state_dir / "stacks.json"
+    existed = recorded.exists()
+    recorded.unlink(missing_ok=True)
+    return existed
+
+
+def _stop_at_end_of_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say(sentence: str, *, stream: object = None) -> None:
+    print(sentence, file=stream or sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
 def main() -> None:
+    """Run the command, and exit with its code."""
     sys.exit(app())
 
 

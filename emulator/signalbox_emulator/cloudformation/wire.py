@@ -10,7 +10,7 @@ from moto.core.utils import camelcase_to_underscores
 from signalbox_emulator.aws import Account
 from signalbox_emulator.cloudformation import answers
 from signalbox_emulator.cloudformation import template as templates
-from signalbox_emulator.cloudformation.errors import AlreadyExists, NotSupported, ValidationError
+from signalbox_emulator.cloudformation.errors import AlreadyExists, ChangeSetNotFound, NotSupported, ValidationError
 from signalbox_emulator.cloudformation.records import ChangeSet, Desired, Stack
 from signalbox_emulator.cloudformation.stacks import Stacks
 
@@ -149,8 +149,8 @@ class CloudFormationApi(BaseResponse):
     def delete_change_set(self) -> ActionResult:
         try:
             self.stacks.forget(self._change_set())
-        except (ValidationError, LookupError):
-            return EmptyResult()
+        except ChangeSetNotFound:
+            pass  # as AWS does
         return EmptyResult()
 
     def _text(self, name: str) -> str:
