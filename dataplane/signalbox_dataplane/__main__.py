@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from importlib.metadata import version
 
 import cyclopts
-import uvloop
 
 from signalbox_dataplane import log, settings
 from signalbox_dataplane.errors import Exit
@@ -26,7 +26,8 @@ def serve() -> None:
     """
     log.configure()
     try:
-        uvloop.run(run(settings.load()))
+        # not uvloop: it leaks descriptors into subprocesses, among them the pipe whose end tells the guardian
+        asyncio.run(run(settings.load()))
     except Exit as end:
         sys.stderr.write(f"signalbox-dataplane: {end}\n")
         sys.exit(end.code)

@@ -68,8 +68,8 @@ async def data_plane(stub: StubControlPlane, directory: Path, **settings: str) -
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(8):
-                await process.wait()
+        async with asyncio.timeout(8):
+            await process.communicate()
 
 
 async def start(env: dict[str, str], *, stderr: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:

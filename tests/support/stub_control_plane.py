@@ -70,6 +70,7 @@ class StubControlPlane:
     url: str = ""
     down: bool = False
     drop_report_replies: int = 0
+    repeat_grants: bool = False
     session_current: bool = True
     outcomes: dict[Key, Outcome] = field(default_factory=dict[Key, Outcome])
     grants: dict[Key, Grant] = field(default_factory=dict[Key, Grant])
@@ -168,7 +169,7 @@ class StubControlPlane:
         while True:
             changed = self._changed  # before looking: what arises meanwhile must wake the wait below
             self._authenticate(context)
-            new = [key for key in self.grants if key not in sent and key not in self.terminal]
+            new = [key for key in self.grants if key not in self.terminal and (self.repeat_grants or key not in sent)]
             if new:
                 yield LeaseResponse(grants=self._grants(new, told))
                 sent.update(new)
@@ -193,6 +194,8 @@ class StubControlPlane:
             return self.outcomes[key]
         if key in self.terminal:
             return Outcome.OUTCOME_DUPLICATE if self.terminal[key] == report else Outcome.OUTCOME_TERMINAL_ALREADY
+        if report in self.reports:
+            return Outcome.OUTCOME_DUPLICATE
         self.reports.append(report)
         if report.event.phase != ACTION_PHASE_RUNNING:
             self.terminal[key] = report

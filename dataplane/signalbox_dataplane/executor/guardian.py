@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -42,7 +43,7 @@ async def guardian() -> AsyncGenerator[Guardian]:
     theirs, ours = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", __file__, stdin=theirs, start_new_session=True
+            sys.executable, "-I", "-S", __file__, stdin=theirs, stdout=DEVNULL, start_new_session=True
         )
     finally:
         os.close(theirs)

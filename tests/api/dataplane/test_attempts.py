@@ -215,9 +215,7 @@ def core_sleep(stub: StubControlPlane, action: str, seconds: float) -> None:
     stub.grant(action, shell_task("exit 9", task_type="core-sleep"), parent="a0")
 
 
-async def test_core_sleep_needs_no_process_and_a_zero_sleep_reports_once(
-    stub: StubControlPlane, action: str
-) -> None:
+async def test_core_sleep_needs_no_process_and_a_zero_sleep_reports_once(stub: StubControlPlane, action: str) -> None:
     core_sleep(stub, f"{action}-zero", 0)
     core_sleep(stub, f"{action}-short", 0.6)
 

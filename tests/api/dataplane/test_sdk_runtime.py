@@ -14,7 +14,7 @@ from support.dataplane import data_plane
 from support.flyte_environment import flyte_bin
 from support.stub_control_plane import StubControlPlane
 
-PROGRAM = '''
+PROGRAM = """
 import flyte
 
 env = flyte.TaskEnvironment(name="adder")
@@ -26,8 +26,8 @@ async def add(a: int, b: int) -> int:
     if b == 0:
         raise ValueError("nothing to add")
     return a + b
-'''
-BUILD = '''
+"""
+BUILD = """
 import asyncio, pathlib, sys
 import flyte
 import program
@@ -45,7 +45,7 @@ async def main():
 
 
 asyncio.run(main())
-'''
+"""
 
 
 async def built(stub: StubControlPlane, directory: Path, *, b: int) -> TaskSpec:
