@@ -32,16 +32,19 @@ def test_a_deployed_task_is_listed_and_runs_by_name_with_its_defaults(stack: Sta
     assert "42" in stack.flyte("get", "io", name, "--outputs-only").stdout
 
 
-def test_deploying_the_same_again_changes_nothing(stack: Stack) -> None:
+def test_deploying_the_same_version_again_changes_nothing(stack: Stack) -> None:
     program = stack.program("deployed", DEPLOYED)
-    stack.flyte("deploy", str(program), "env")
+    stack.flyte("deploy", "--version", "v1", str(program), "env")
+    before = versions(stack)
 
-    again = stack.flyte("deploy", str(program), "env")
+    again = stack.flyte("deploy", "--version", "v1", str(program), "env")
 
     assert again.returncode == 0
-    versions = stack.ask(
-        "flyteidl2.task.TaskService/ListVersions",
-        taskName={"org": "local", "project": "flytesnacks", "domain": "development", "name": "deployed.double"},
-        request={"limit": 100},
-    )
-    assert len(versions["versions"]) == 1
+    assert "v1" in before
+    assert versions(stack) == before
+
+
+def versions(stack: Stack) -> list[str]:
+    name = {"org": "local", "project": "flytesnacks", "domain": "development", "name": "deployed.double"}
+    listed = stack.ask("flyteidl2.task.TaskService/ListVersions", taskName=name, request={"limit": 100})
+    return [version["version"] for version in listed["versions"]]

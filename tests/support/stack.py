@@ -157,11 +157,15 @@ def running(root: Path, **variables: str) -> Generator[Stack]:
             raise AssertionError(f"signalbox up ended\n{said.read_text()}")
         yield stack
     finally:
-        process.send_signal(signal.SIGINT)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
         try:
             code = process.wait(20)
         finally:
-            os.killpg(process.pid, signal.SIGKILL) if alive(process.pid) else None
+            if alive(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
+            if process.stdout is not None:
+                process.stdout.close()
     assert code == 0, said.read_text()
 
 
