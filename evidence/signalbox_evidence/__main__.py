@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from signalbox_evidence import archive, report, text
 from signalbox_evidence.capabilities import Capabilities
 from signalbox_evidence.catalogue import Mode, ParamValue, load
 from signalbox_evidence.errors import BadInput, EvidenceError
-from signalbox_evidence.run import Progress, Settings, carry_out
+from signalbox_evidence.run import Settings, carry_out
 from signalbox_evidence.template.assembly import read_assembly
 
 app = App(name="signalbox-evidence", help="Compliance evidence for a Signalbox deployment, seen from outside.")
 
-Output = Annotated[Literal["json", "text"], Parameter(name=["-o", "--format"], help="Form of what is printed.")]
+Form = Annotated[Literal["json", "text"], Parameter(name=["-o", "--format"], help="Form of what is printed.")]
 Set = Annotated[
     list[str] | None,
     Parameter(
@@ -34,12 +34,9 @@ def _print(content: str) -> None:
     sys.stdout.write(content + "\n")
 
 
-def _progress() -> Progress:
-    def tell(line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-
-    return tell
+def _progress(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _settings(texts: list[str] | None) -> Settings:
@@ -59,102 +56,85 @@ def _settings(texts: list[str] | None) -> Settings:
     return found
 
 
-def _verdict(result: report.Report) -> int:
-    for observation in result.troubles:
-        sys.stderr.write(text.trouble(observation) + "\n")
-    return _FAILED if result.troubles else 0
+def _tell(found: report.Report, form: Form) -> int:
+    """Print the report, name what failed, and return the exit code that says so."""
+    _print(found.model_dump_json(indent=2) if form == "json" else text.report_text(found))
+    for observation in found.troubles:
+        _progress(text.trouble(observation))
+    return _FAILED if found.troubles else 0
+
+
+Assembly = Annotated[Path, Parameter(help="Folder of the synthesised cloud assembly (cdk.out).")]
 
 
 @app.command
-def check(*, assembly: Path, format_: Output = "text", set_: Set = None) -> int:
-    """Check a synthesised cloud assembly. Asks nothing of AWS and writes no file.
-
-    Parameters
-    ----------
-    assembly
-        Folder of the cloud assembly, as `cdk synth` writes it (cdk.out).
-    """
+def check(*, assembly: Assembly, form: Form = "text", changes: Set = None) -> int:
+    """Check a synthesised cloud assembly. Asks nothing of AWS and writes no file."""
     result = carry_out(
         read_assembly(assembly),
         load(),
         modes=[Mode.TEMPLATE],
-        settings=_settings(set_),
+        settings=_settings(changes),
         capabilities=None,
-        progress=_progress(),
+        progress=_progress,
     )
-    _print(result.report.model_dump_json(indent=2) if format_ == "json" else text.report_text(result.report))
-    return _verdict(result.report)
+    return _tell(result.report, form)
 
 
 @app.command
 def collect(
     *,
-    assembly: Path,
-    output: Path,
-    mode: Literal["template", "live", "all"] = "all",
-    capabilities: Path | None = None,
-    format_: Output = "text",
-    set_: Set = None,
+    assembly: Assembly,
+    output: Annotated[Path, Parameter(help="Folder of all reports.")],
+    mode: Annotated[Literal["template", "live", "all"], Parameter(help="What to look at.")] = "all",
+    capabilities: Annotated[
+        Path | None, Parameter(help="What an emulator cannot hold (JSON). Refused on AWS itself.")
+    ] = None,
+    form: Form = "text",
+    changes: Set = None,
 ) -> int:
     """Collect evidence from the template and from the deployed account, and write the report.
 
-    The report is a new folder OUTPUT/<UTC time>, with `report.json`, `report.html` and the raw answers; OUTPUT/latest
+    The report is a new folder OUTPUT/<UTC time> with `report.json`, `report.html` and the raw answers; OUTPUT/latest
     points at it. AWS is found as every AWS tool finds it (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and only read.
-
-    Parameters
-    ----------
-    assembly
-        Folder of the cloud assembly that was deployed.
-    output
-        Folder of all reports.
-    mode
-        What to look at.
-    capabilities
-        What an emulator cannot hold (JSON); refused on AWS itself.
     """
-    modes = [Mode.TEMPLATE, Mode.LIVE] if mode == "all" else [Mode(mode)]
     result = carry_out(
         read_assembly(assembly),
         load(),
-        modes=modes,
-        settings=_settings(set_),
+        modes=[Mode.TEMPLATE, Mode.LIVE] if mode == "all" else [Mode(mode)],
+        settings=_settings(changes),
         capabilities=Capabilities.read(capabilities) if capabilities else None,
-        progress=_progress(),
+        progress=_progress,
     )
     folder = archive.save(output, result.report, result.raw, result.started)
-    _print(result.report.model_dump_json(indent=2) if format_ == "json" else text.report_text(result.report))
-    sys.stderr.write(f"report: {folder / 'report.html'}\n")
-    return _verdict(result.report)
+    _progress(f"report: {folder / 'report.html'}")
+    return _tell(result.report, form)
 
 
 @app.command
-def controls(*, format_: Output = "text") -> int:
+def controls(*, form: Form = "text") -> int:
     """List the catalogue of controls."""
     catalogue = load()
-    _print(catalogue.model_dump_json(indent=2) if format_ == "json" else text.catalogue_text(catalogue))
+    _print(catalogue.model_dump_json(indent=2) if form == "json" else text.catalogue_text(catalogue))
     return 0
 
 
 @app.command
-def show(path: Path, *, format_: Output = "text") -> int:
-    """Print a report that was collected before.
-
-    Parameters
-    ----------
-    path
-        The report's folder, or its report.json.
-    """
-    found = report.read(path)
-    _print(found.model_dump_json(indent=2) if format_ == "json" else text.report_text(found))
-    return _verdict(found)
+def show(
+    path: Annotated[Path, Parameter(help="The report's folder, or its report.json.")], *, form: Form = "text"
+) -> int:
+    """Print a report that was collected before."""
+    return _tell(report.read(path), form)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; ends the process with its exit code."""
     try:
-        code = app(arguments, result_action="return_value", exit_on_error=False)
+        code: object = app(arguments, result_action="return_value", exit_on_error=False)
+    except CycloptsError:  # its message is printed by then
+        code = BadInput.exit_code
     except EvidenceError as error:
-        sys.stderr.write(f"signalbox-evidence: {error}\n")
+        _progress(f"signalbox-evidence: {error}")
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -79,7 +79,7 @@ def _status(control: Control, findings: list[Finding], failure: str) -> tuple[St
 
 
 def observe(
-    control: Control, world: World, params: Params, limits: Capabilities, context: Context, calls: list[Call]
+    control: Control, world: World, params: Params, *, limits: Capabilities, context: Context, calls: list[Call]
 ) -> Observation:
     """Carry out `control` in the mode of `world`. `calls` is filled by the world as it reads."""
     started = datetime.now(UTC)
@@ -90,7 +90,8 @@ def observe(
     except ReadFailed as error:
         failure = str(error)
     status, reason = _status(control, findings, failure)
-    subjects = sorted({finding.subject for finding in findings}, key=lambda subject: (subject.type, subject.id))
+    by_id = {(finding.subject.type, finding.subject.id): finding.subject for finding in findings}
+    subjects = [subject for _, subject in sorted(by_id.items())]
     live = world.mode is Mode.LIVE
     return Observation(
         obs_id=name_uuid(context.run_id, control.id, world.mode),

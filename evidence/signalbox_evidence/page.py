@@ -10,7 +10,7 @@ from signalbox_evidence.catalogue import Control, Mode
 from signalbox_evidence.finding import Finding, Outcome
 from signalbox_evidence.observation import Observation, Status
 from signalbox_evidence.report import Report
-from signalbox_evidence.text import score
+from signalbox_evidence.text import SAID, score
 
 _FRAMEWORKS = {
     "tsc2017": "SOC 2 (TSC 2017)",
@@ -103,6 +103,7 @@ def render(report: Report) -> str:
         words=_WORDS,
         statuses=list(Status),
         modes=list(Mode),
+        said=SAID,
         marks=_MARKS,
         groups=_groups,
         sources=_sources,

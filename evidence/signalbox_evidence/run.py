@@ -91,13 +91,13 @@ def carry_out(
     stacks = [stack.name for stack in assembly.stacks]
     for control in catalogue.controls:
         if Mode.TEMPLATE in modes and Mode.TEMPLATE in control.modes:
-            seen = observe(control, template, params[control.id], NO_LIMITS, context, [])
+            seen = observe(control, template, params[control.id], limits=NO_LIMITS, context=context, calls=[])
             observations.append(seen)
             progress(f"{control.id} template: {seen.status}")
         if reader and identity and Mode.LIVE in control.modes:
             world = LiveWorld(reader, identity.account, stacks)
             limits = capabilities or NO_LIMITS
-            seen = observe(control, world, params[control.id], limits, context, world.probe.calls)
+            seen = observe(control, world, params[control.id], limits=limits, context=context, calls=world.probe.calls)
             observations.append(seen)
             progress(f"{control.id} live: {seen.status}")
     report = compose(

@@ -20,9 +20,9 @@ _FORMS = (
     ("a reference that is resolved into plain text", re.compile(r"\{\{resolve:(secretsmanager|ssm-secure):")),
 )
 _SECRET_NAME = re.compile(
-    r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY)", re.I
+    r"(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY)", re.IGNORECASE
 )
-_NAME_OF_A_PLACE = re.compile(r"_(ARN|FILE|ID|NAME|PATH|TTL|URL|SECONDS)$", re.I)
+_NAME_OF_A_PLACE = re.compile(r"_(ARN|FILE|ID|NAME|PATH|TTL|URL|SECONDS)$", re.IGNORECASE)
 _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _BITS_PER_CHARACTER = 4.2  # random base64 has about 5 at this length, prose and hexadecimal digests less than 4
 

@@ -5,6 +5,9 @@ from signalbox_evidence.finding import Finding, Outcome
 from signalbox_evidence.observation import Observation, Status
 from signalbox_evidence.report import Report
 
+SAID = {Mode.TEMPLATE: "designed as required", Mode.LIVE: "operated as designed"}
+"""What may be said of satisfied controls. A template never proves operation; nothing here proves compliance."""
+
 
 def score(report: Report, mode: Mode) -> str:
     """`27 of 30`: satisfied, of all those that apply."""
@@ -38,7 +41,7 @@ def report_text(report: Report) -> str:
         words = "  ".join(f"{mode}: {it.status if it else '-':<14}" for mode, it in seen.items())
         lines.append(f"{control.id}  {control.severity:<8}  {words}  {control.title}")
     lines.append("")
-    lines += [f"{mode}: operated as designed in {score(report, mode)} controls" for mode in report.modes]
+    lines += [f"{mode}: {SAID[mode]} in {score(report, mode)} controls" for mode in report.modes]
     return "\n".join(lines)
 
 

@@ -153,20 +153,20 @@ def _interface_user(row: Row) -> str:
 def _users(deployment: Deployment) -> dict[str, set[str]]:
     """Security group -> types of what carries it, from the services' own descriptions and from the interfaces."""
     probe = deployment.probe
-    carriers: list[tuple[str, list[str]]] = []
-    for row in _in_vpcs(deployment, "ec2:DescribeNetworkInterfaces", "NetworkInterfaces"):
-        carriers.append((_interface_user(row), [group["GroupId"] for group in row.get("Groups", [])]))
-    for row in _in_vpcs(deployment, "ec2:DescribeVpcEndpoints", "VpcEndpoints"):
-        carriers.append(("AWS::EC2::VPCEndpoint", [group["GroupId"] for group in row.get("Groups", [])]))
-    for row in probe.rows("elbv2:DescribeLoadBalancers", "LoadBalancers"):
-        carriers.append(("AWS::ElasticLoadBalancingV2::LoadBalancer", row.get("SecurityGroups", [])))
-    for row in probe.rows("rds:DescribeDBClusters", "DBClusters"):
-        groups = [group["VpcSecurityGroupId"] for group in row.get("VpcSecurityGroups", [])]
-        carriers.append(("AWS::RDS::DBCluster", groups))
     found: dict[str, set[str]] = {}
-    for user, names in carriers:
-        for name in names:
-            found.setdefault(name, set()).add(user)
+
+    def add(user: str, groups: list[str]) -> None:
+        for group in groups:
+            found.setdefault(group, set()).add(user)
+
+    for row in _in_vpcs(deployment, "ec2:DescribeNetworkInterfaces", "NetworkInterfaces"):
+        add(_interface_user(row), [group["GroupId"] for group in row.get("Groups", [])])
+    for row in _in_vpcs(deployment, "ec2:DescribeVpcEndpoints", "VpcEndpoints"):
+        add("AWS::EC2::VPCEndpoint", [group["GroupId"] for group in row.get("Groups", [])])
+    for row in probe.rows("elbv2:DescribeLoadBalancers", "LoadBalancers"):
+        add("AWS::ElasticLoadBalancingV2::LoadBalancer", row.get("SecurityGroups", []))
+    for row in probe.rows("rds:DescribeDBClusters", "DBClusters"):
+        add("AWS::RDS::DBCluster", [group["VpcSecurityGroupId"] for group in row.get("VpcSecurityGroups", [])])
     return found
 
 

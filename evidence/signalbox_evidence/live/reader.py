@@ -12,6 +12,7 @@ from typing import Any  # clients and answers of a service chosen at run time ha
 from urllib.parse import urlparse
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -82,12 +83,6 @@ def guarded_session(region: str | None) -> boto3.Session:
     return session
 
 
-def _snake(operation: str) -> str:
-    from botocore import xform_name  # noqa: PLC0415  botocore's own spelling of method names, untyped at module level
-
-    return xform_name(operation)
-
-
 class Reader:
     """Makes allowed calls; keeps `raw` (digest -> canonical bytes) of every answer."""
 
@@ -100,8 +95,8 @@ class Reader:
     def client(self, service: str) -> Any:
         """A client of that service; its calls pass the same allow-list."""
         if service not in self._clients:
-            make: Any = self._session.client  # the stubs type it by literal service names
-            self._clients[service] = make(service, config=_CONFIG)
+            session: Any = self._session  # the stubs type clients by literal service names
+            self._clients[service] = session.client(service, config=_CONFIG)
         return self._clients[service]
 
     def identity(self) -> Identity:
@@ -146,7 +141,7 @@ class Reader:
         if name not in READS:
             raise NotAllowed(f"{name} is not in the allow-list of reads")
         service, _, operation = name.partition(":")
-        method = _snake(operation)
+        method = xform_name(operation)
         pages: Pages = []
         calls: list[Call] = []
         try:

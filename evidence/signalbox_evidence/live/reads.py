@@ -3,8 +3,8 @@
 A check sees the kept fields only, so that each verdict can be reached again from the stored raw answers. Secrets are
 not among them: a field marked `!` is replaced by what kind of secret it resembles, before anything else sees it.
 
-Notation: `Name` keeps a value whole; `Name[a b]` keeps a and b of an object or of each item of a list; `Name*` is a policy document, kept
-whole; `Name!` judges an environment value.
+Notation: `Name` keeps a value whole; `Name[a b]` keeps a and b of an object or of each item of a list; `Name!` judges
+the values of environment variables.
 """
 
 import re
@@ -65,16 +65,17 @@ _GRAMMAR = {
     ),
     "elbv2:DescribeLoadBalancerAttributes": "Attributes[Key Value]",
     "elbv2:DescribeLoadBalancers": (
-        "LoadBalancers[LoadBalancerArn LoadBalancerName VpcId Scheme SecurityGroups AvailabilityZones[ZoneName SubnetId]]"
+        "LoadBalancers[LoadBalancerArn LoadBalancerName VpcId Scheme SecurityGroups"
+        " AvailabilityZones[ZoneName SubnetId]]"
     ),
     "elbv2:DescribeRules": (
         "Rules[RuleArn IsDefault Actions[Type TargetGroupArn RedirectConfig[Protocol Port StatusCode]]]"
     ),
     "elbv2:DescribeTargetGroups": "TargetGroups[TargetGroupArn VpcId Protocol HealthCheckProtocol Port]",
     "iam:GetPolicy": "Policy[Arn DefaultVersionId]",
-    "iam:GetPolicyVersion": "PolicyVersion[VersionId Document*]",
-    "iam:GetRole": "Role[RoleName Arn AssumeRolePolicyDocument*]",
-    "iam:GetRolePolicy": "RoleName PolicyName PolicyDocument*",
+    "iam:GetPolicyVersion": "PolicyVersion[VersionId Document]",
+    "iam:GetRole": "Role[RoleName Arn AssumeRolePolicyDocument]",
+    "iam:GetRolePolicy": "RoleName PolicyName PolicyDocument",
     "iam:ListAttachedRolePolicies": "AttachedPolicies[PolicyName PolicyArn]",
     "iam:ListRolePolicies": "PolicyNames",
     "kms:DescribeKey": "KeyMetadata[KeyId Arn KeyManager KeyState KeySpec KeyUsage]",
@@ -101,7 +102,7 @@ _GRAMMAR = {
     "sts:GetCallerIdentity": "Account Arn UserId",
 }
 
-_TOKEN = re.compile(r"([A-Za-z0-9]+[*!]?)|(\[)|(\])")
+_TOKEN = re.compile(r"([A-Za-z0-9]+!?)|(\[)|(\])")
 
 
 def _parse(grammar: str) -> Shape:
@@ -114,7 +115,7 @@ def _parse(grammar: str) -> Shape:
         elif closes:
             stack.pop()
         else:
-            last = name.rstrip("*!")
+            last = name.rstrip("!")
             stack[-1][last] = JUDGED if name.endswith("!") else None
     return root
 

@@ -26,7 +26,7 @@ def bucket_access(deployment: Deployment) -> list[BucketAccess]:
         controls = deployment.probe.read(
             "s3:GetBucketOwnershipControls", missing=["OwnershipControlsNotFoundError"], Bucket=name
         )
-        rules = controls[0]["OwnershipControls"]["Rules"] if controls else []
+        rules: list[dict[str, str]] = controls[0]["OwnershipControls"]["Rules"] if controls else []
         found.append(
             BucketAccess(
                 bucket=_bucket(name),

@@ -7,12 +7,13 @@ from signalbox_evidence.facts.database import Cluster
 from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
 from signalbox_evidence.facts.storage import BucketAccess, LogGroup, StorePolicy
-from signalbox_evidence.facts.world import Fact, Subject, Unknown, World
+from signalbox_evidence.facts.world import Fact, Subject, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
 _BUCKET = "AWS::S3::Bucket"
 _CLUSTER = "AWS::RDS::DBCluster"
 _KEY = "AWS::KMS::Key"
+_OWNED = "BucketOwnerEnforced"
 
 # conditions that tie an anonymous principal to this account or to a service acting for it
 _TIES = {
@@ -79,11 +80,11 @@ def key_policies_are_tight(world: World, _: Params) -> Iterator[Finding]:
         statements = policy.statements
         open_to_all: Fact[list[str]]
         masters: Fact[list[str]]
-        if statements is None or isinstance(statements, Unknown):
-            open_to_all = masters = statements
-        else:
+        if isinstance(statements, tuple):
             open_to_all = [statement.title for statement in statements if _unbound(statement)]
             masters = _masters(statements)
+        else:
+            open_to_all = masters = statements
         yield expect(policy.key, attribute, open_to_all, "no statement allows any principal unconditionally", _empty)
         yield expect(policy.key, attribute, masters, "no principal both administers and uses the key", _empty)
 
@@ -135,10 +136,8 @@ def buckets_block_public_access(world: World, _: Params) -> Iterator[Finding]:
         for name, value in blocks.items():
             attribute = Attribute(_BUCKET, f"PublicAccessBlockConfiguration.{name}")
             yield expect(access.bucket, attribute, value, "true", is_true)
-        wanted = "BucketOwnerEnforced"
-        yield expect(
-            access.bucket, Attribute(_BUCKET, "OwnershipControls"), access.ownership, wanted, lambda it: it == wanted
-        )
+        owner = Attribute(_BUCKET, "OwnershipControls")
+        yield expect(access.bucket, owner, access.ownership, _OWNED, lambda it: it == _OWNED)
 
 
 def _is_foreign(principal: Principal, statement: Statement, own: set[str]) -> bool:
@@ -170,8 +169,7 @@ def no_foreign_principals(world: World, params: Params) -> Iterator[Finding]:
     ]
     policies += [(policy.key, "KeyPolicy", policy.statements) for policy in world.all(KeyPolicy)]
     for subject, name, statements in policies:
-        known = statements is not None and not isinstance(statements, Unknown)
-        foreign: Fact[list[str]] = _foreign(statements, own) if known else statements
+        foreign: Fact[list[str]] = _foreign(statements, own) if isinstance(statements, tuple) else statements
         yield expect(subject, Attribute(subject.type, name), foreign, "no principal of another account", _empty)
 
 

@@ -186,6 +186,15 @@ def tiers_span_zones(world: World, params: Params) -> Iterator[Finding]:
         yield expect(subject, Attribute(subject.type, name), found, wanted, lambda it: len(it) >= least)
 
 
+def _may_be_abroad(resource: str, own: set[str]) -> bool:
+    """Whether the resource of an sts:AssumeRole may be a role of another account."""
+    principal = Principal("AWS", resource)
+    if principal.is_within_template or principal.account in own:
+        return False
+    service = resource.split(":")[2] if resource.count(":") > 1 else "*"
+    return service in ("iam", "*")  # another service's resource is no role
+
+
 def _roles_taken_abroad(statements: tuple[Statement, ...], own: set[str]) -> list[str]:
     return sorted(
         {
@@ -193,7 +202,7 @@ def _roles_taken_abroad(statements: tuple[Statement, ...], own: set[str]) -> lis
             for statement in statements
             if statement.grants("sts:AssumeRole")
             for resource in statement.resources
-            if not Principal("AWS", resource).is_within_template and Principal("AWS", resource).account not in own
+            if statement.not_resource or _may_be_abroad(resource, own)
         }
     )
 

@@ -205,10 +205,16 @@ class Intrinsics:
         if name == "Condition":
             return self._condition(stack, stack.body.get("Conditions", {}).get(argument))
         if name == "Fn::Equals":
-            sides = self.resolve(stack, argument)
-            if isinstance(sides, Unknown) or any("${" in str(side) for side in sides):
-                return Unknown(f"{stack.name}: a condition depends on what only deployment knows")
-            return str(sides[0]) == str(sides[1])
+            return self._equals(stack, argument)
+        return self._combined(stack, name, argument)
+
+    def _equals(self, stack: StackTemplate, argument: Any) -> bool | Unknown:
+        sides = self.resolve(stack, argument)
+        if isinstance(sides, Unknown) or any("${" in str(side) for side in sides):
+            return Unknown(f"{stack.name}: a condition depends on what only deployment knows")
+        return str(sides[0]) == str(sides[1])
+
+    def _combined(self, stack: StackTemplate, name: str, argument: list[Any]) -> bool | Unknown:
         answers = [self._condition(stack, item) for item in argument]
         for answer in answers:
             if isinstance(answer, Unknown):
