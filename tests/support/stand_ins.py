@@ -81,8 +81,8 @@ if json.loads(report)["counts"]["live"]["not_satisfied"]:
 """
 
 FLYTE = """
-import json, sys
-print(json.dumps({"outputs": {"o0": 2470}}) if "io" in sys.argv else "run started")
+import sys
+print("Outputs\\nActionOutputs(\\x1b[33mo0\\x1b[0m=\\x1b[36m2470\\x1b[0m)" if "io" in sys.argv else "run started")
 """
 
 SDK_PYTHON = """

@@ -106,9 +106,9 @@ def test_once_prints_what_was_proven_and_leaves_nothing(checkout: Checkout) -> N
 @pytest.mark.parametrize(
     ("program", "text", "reason"),
     [
-        ("flyte", "print(2471)", "flyte run: 2470 wanted, got 2471"),
+        ("flyte", "print('o0=2471')", "flyte run: 2470 wanted, got 2471"),
         ("flyte", "import sys; sys.exit('no such run')", "no such run"),
-        ("python", "print('nothing')", "one number wanted"),
+        ("python", "print('nothing')", "one result wanted"),
     ],
 )
 def test_once_fails_when_the_sample_is_wrong(checkout: Checkout, program: str, text: str, reason: str) -> None:

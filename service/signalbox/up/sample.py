@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,12 +33,12 @@ async def run_sample(commands: Commands, crew: Crew, config: Path) -> Ran:
     crew.progress.say("sample", f"flyte run {SAMPLE} main --n {CHILDREN}, as run {name}")
     run = ("run", "--name", name, "--follow", str(SAMPLE), "main", "--n", str(CHILDREN))
     await crew.run(commands.flyte("flyte", *flyte, *run))
-    shown = await crew.capture(commands.flyte("flyte", *flyte, "-of", "json", "get", "io", name, "--outputs-only"))
-    by_cli = _only_number(shown, "flyte get io")
+    shown = await crew.capture(commands.flyte("flyte", *flyte, "get", "io", name, "--outputs-only"))
+    by_cli = _number(r"\bo0=(-?\d+)\b", shown, "flyte get io")
     after_cli = crew.progress.seconds
     crew.progress.say("sample", f"python {SAMPLE}")
     printed = await crew.capture(commands.flyte("python", str(SAMPLE), str(config)))
-    by_python = _only_number(printed.strip().splitlines()[-1] if printed.strip() else "", f"python {SAMPLE}")
+    by_python = _number(r"(?:^|\n)(-?\d+)\s*$", printed, f"python {SAMPLE}")
     for how, result in (("flyte run", by_cli), ("python", by_python)):
         if result != EXPECTED:
             raise Failed(f"sample: {how}: {EXPECTED} wanted, got {result}")
@@ -50,9 +49,9 @@ async def run_sample(commands: Commands, crew: Crew, config: Path) -> Ran:
     )
 
 
-def _only_number(text: str, source: str) -> int:
-    """The one number that a result holds. Raises Failed."""
-    numbers = re.findall(r"(?<![\w.])-?\d+(?![\w.])", text)
-    if len(numbers) != 1:
-        raise Failed(f"sample: {source}: one number wanted, got {json.dumps(text[:300])}")
-    return int(numbers[0])
+def _number(pattern: str, text: str, source: str) -> int:
+    """The number in the one place where the result is printed, colours aside. Raises Failed."""
+    found = re.findall(pattern, re.sub(r"\x1b\[[0-9;]*m", "", text))
+    if len(found) != 1:
+        raise Failed(f"sample: {source}: one result wanted, got {text[-300:]!r}")
+    return int(found[0])
