@@ -53,13 +53,13 @@ deploy-local: setup ## deploy the stacks into the local emulator; the account st
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator
 
 destroy-local: setup ## destroy the stacks in the local emulator
-	signalbox-emulator destroy --project . --state-dir .signalbox/emulator
+	signalbox-emulator destroy --state-dir .signalbox/emulator
 
 evidence: setup ## deploy into the local emulator and collect the evidence of it
 	@mkdir -p .signalbox
 	signalbox-emulator capabilities -o json > .signalbox/capabilities.json
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
-	  signalbox-evidence collect --assembly cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
+	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
 
 bench: setup ## measure; results go to bench/
 	python -m bench

@@ -60,23 +60,10 @@ class Commands:
 
     def deploy(self, capabilities: Path) -> Program:
         """The local deployment, and the evidence from it while the emulator still serves."""
-        root, output = self.places.root, self.places.evidence
-        collect = (
-            self.find("signalbox-evidence"),
-            "collect",
-            "--assembly",
-            str(root / "cdk.out"),
-            "--output",
-            str(output),
-        )
-        emulate = (
-            self.find("signalbox-emulator"),
-            "deploy",
-            "--project",
-            str(root),
-            "--state-dir",
-            str(self.places.emulator),
-        )
+        root, state, output = str(self.places.root), self.places.emulator, str(self.places.evidence)
+        emulate = (self.find("signalbox-emulator"), "deploy", "--project", root, "--state-dir", str(state))
+        assembly = str(state / "cdk.out")
+        collect = (self.find("signalbox-evidence"), "collect", "--assembly", assembly, "--output", output)
         command = (*emulate, "--", *collect, "--capabilities", str(capabilities))
         return self._program("deploy", command, self._path())
 

@@ -53,10 +53,10 @@ class Crew:
         return output.decode()
 
     async def watch(self, program: Program) -> None:
-        """Run a program to its end, showing each line that it writes. Raises Failed."""
-        child = await self.start(program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        """Run a program to its end, showing each line of its standard error; the log has both. Raises Failed."""
+        child = await self.start(program, stderr=asyncio.subprocess.PIPE)
         with program.log.open("ab") as log:
-            async for line in child.stdout:
+            async for line in child.stderr:
                 log.write(line)
                 log.flush()
                 self.progress.say(program.name, line.decode(errors="replace").rstrip())

@@ -58,10 +58,16 @@ class Child:
 
     @property
     def stdout(self) -> asyncio.StreamReader:
-        """What the program writes, when a pipe was asked for."""
-        if self.process.stdout is None:
-            raise ValueError(f"{self.program.name}: its output goes to its log")
-        return self.process.stdout
+        return self._pipe(self.process.stdout)
+
+    @property
+    def stderr(self) -> asyncio.StreamReader:
+        return self._pipe(self.process.stderr)
+
+    def _pipe(self, reader: asyncio.StreamReader | None) -> asyncio.StreamReader:
+        if reader is None:
+            raise ValueError(f"{self.program.name}: its output goes to its log: no pipe was asked for")
+        return reader
 
     def written(self) -> list[str]:
         """Lines that this child has written to its log so far."""
