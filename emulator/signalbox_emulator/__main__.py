@@ -6,10 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from threading import Thread
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 import cyclopts
 from cyclopts import Parameter
@@ -41,18 +42,26 @@ def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = Fa
     state_dir
         Where stacks are recorded, and made again from at the next start. Without it the account is forgotten.
     with_stdin
-        Stop when standard input ends, so that the server cannot outlive what started it.
+        Stop when standard input ends, so that the server cannot outlive what started it and holds the state directory.
+
     """
     os.environ.update(MOTO_ENVIRONMENT)
     from signalbox_emulator.server import Emulator  # noqa: PLC0415 - moto reads the environment when it is imported
 
     if with_stdin:
         Thread(target=_stop_at_end_of_input, daemon=True).start()
-    emulator = Emulator(port, state_dir)
-    if emulator.notice:
-        _say(emulator.notice, stream=sys.stdout)
-    _say(emulator.endpoint, stream=sys.stdout)
-    emulator.serve()
+    # `deploy` starts a server for a directory that it holds already.
+    hold = exclusive(state_dir) if state_dir and not with_stdin else nullcontext()
+    try:
+        with hold:
+            emulator = Emulator(port, state_dir)
+            if emulator.notice:
+                _say(emulator.notice, stream=sys.stdout)
+            _say(emulator.endpoint, stream=sys.stdout)
+            emulator.serve()
+    except Failure as failure:
+        _say(f"signalbox-emulator: {failure}")
+        return failure.code
     return 0
 
 
@@ -85,6 +94,7 @@ def deploy_command(
         Go on serving after COMMAND, until interrupted.
     fresh
         Forget the recorded stacks first.
+
     """
     project, state_dir = project.resolve(), state_dir.resolve()
     deployment = Deployment(
@@ -122,6 +132,7 @@ def destroy(*, state_dir: Path, output: Output = "text") -> int:
         The state directory of `serve` or `deploy`.
     output
         Form of the report.
+
     """
     state_dir = state_dir.resolve()
     try:
@@ -145,6 +156,7 @@ def capabilities(*, output: Output = "text") -> int:
     ----------
     output
         Form of the list; json is an array of {service, attribute, kind, reason, property}.
+
     """
     if output == "json":
         _say(json.dumps([asdict(entry) for entry in CAPABILITIES], indent=2), stream=sys.stdout)
@@ -173,8 +185,8 @@ def _stop_at_end_of_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _say(sentence: str, *, stream: object = None) -> None:
-    print(sentence, file=stream or sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+def _say(sentence: str, *, stream: TextIO | None = None) -> None:
+    print(sentence, file=stream or sys.stderr, flush=True)
 
 
 def main() -> None:

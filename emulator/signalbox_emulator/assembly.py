@@ -1,7 +1,8 @@
 """The cloud assembly of a project: what `cdk synth` makes of it, made again only when one of its inputs changed.
 
-An input is every source, configuration or lock file of the project outside of hidden folders and node_modules, and every
-SIGNALBOX_ variable with the file it names. That is more than synthesis reads, so a kept assembly is never stale.
+The inputs are what `watch.include` of cdk.json names, the field of `cdk watch`; without it every source, configuration
+or lock file of the project, outside of hidden folders and node_modules. Every SIGNALBOX_ variable is one too, with the
+file it names.
 """
 
 import hashlib
@@ -27,6 +28,8 @@ def is_current(project: Path, assembly: Path, caller: Mapping[str, str]) -> bool
 
 def synthesise(project: Path, assembly: Path, cdk: Path, environment: Mapping[str, str], log: Path) -> None:
     """Make `assembly` from `project`; Failed with the last words of cdk when it cannot be made."""
+    if not (project / "cdk.json").exists():
+        raise Failed(f"{project} has no cdk.json, so there is no project to synthesise")
     before = _fingerprint(project, environment)
     shutil.rmtree(assembly, ignore_errors=True)
     command = [cdk, "synth", "--quiet", "--no-notices", "--output", assembly]
@@ -53,7 +56,7 @@ def last_words(log: Path) -> str:
 
 def _fingerprint(project: Path, caller: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_inputs(project)):
+    for path in sorted({*_inputs(project)}):
         digest.update(f"{path.relative_to(project)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     for name in sorted(name for name in caller if name.startswith("SIGNALBOX_")):
@@ -65,6 +68,17 @@ def _fingerprint(project: Path, caller: Mapping[str, str]) -> str:
 
 
 def _inputs(project: Path) -> Iterator[Path]:
+    watched = json.loads((project / "cdk.json").read_text()).get("watch", {}).get("include", [])
+    if not watched:
+        yield from _sources(project)
+    for pattern in [watched] if isinstance(watched, str) else watched:
+        # In Python up to 3.12 a final ** means folders alone.
+        for path in project.glob(f"{pattern}/*" if pattern.endswith("**") else pattern):
+            if path.is_file() and not _ALWAYS_SKIPPED & set(path.parts):
+                yield path
+
+
+def _sources(project: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(project):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _ALWAYS_SKIPPED]
         yield from (Path(folder) / name for name in files if Path(name).suffix in _SUFFIXES)

@@ -1,15 +1,16 @@
 """The emulated account as boto3 sees it, from inside of the server's process.
 
-A client made here speaks the service's public API, request and answer in wire format, to the same application that serves
-the port; only the socket is left out. So nothing here can store what the API would not.
+A client made here speaks the service's public API, request and answer in wire format, to the same application that
+serves the port; only the socket is left out. So nothing here can store what the API would not.
 """
 
 from collections.abc import Callable, Iterable
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -30,7 +31,8 @@ class Account:
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
-        self._session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="emulator")  # noqa: S106 - no secret: moto accepts any
+        # boto3's overloads name every service; here the name is a value.
+        self._session: Any = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="emulator")  # noqa: S106 - no secret: moto accepts any
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
 
@@ -47,9 +49,7 @@ class Account:
 
     def _connect(self, service: str, region: str) -> Any:
         config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, parameter_validation=True)
-        # boto3's overloads name every service; here the name is a value.
-        make = cast("Callable[..., Any]", self._session.client)
-        client = make(service, region_name=region, endpoint_url="http://localhost", config=config)
+        client = self._session.client(service, region_name=region, endpoint_url="http://localhost", config=config)
         client.meta.events.register("before-send.*", self._answer)
         return client
 
@@ -60,14 +60,15 @@ class Account:
         content: bytes = body.encode() if isinstance(body, str) else body or b""
         builder = EnvironBuilder(
             path=request.url,
-            method=cast("str", request.method),
+            method=request.method,
             headers=[(k, v.decode() if isinstance(v, bytes) else str(v)) for k, v in request.headers.items()],
             data=content,
             # The HTTP client would say it of an empty body too, and S3 refuses to do without.
             environ_overrides={"CONTENT_LENGTH": str(len(content))},
         )
         chunks, status, headers = run_wsgi_app(self._app, builder.get_environ(), buffered=True)
-        return AWSResponse(request.url, int(status.split()[0]), dict(headers), _Raw(b"".join(chunks)))
+        answered = HTTPHeaders.from_dict(dict(headers))
+        return AWSResponse(request.url, int(status.split()[0]), answered, _Raw(b"".join(chunks)))
 
 
 class _Raw:

@@ -1,14 +1,14 @@
 """What this emulator cannot show, by name.
 
-The evidence reads this list and says `not verifiable here` for what stands in it. A test asks moto about every entry, so an
-entry that a newer moto makes untrue fails there.
+The evidence reads this list and says `not verifiable here` for what stands in it. A test asks moto about every entry,
+so an entry that a newer moto makes untrue fails there.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["lost", "invented", "patched"]
-"""lost: moto takes it and does not answer it. invented: moto answers what nobody set or did. patched: our change of moto."""
+"""lost: moto takes it and does not answer it. invented: moto answers what nobody set or did. patched: our change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,12 @@ CAPABILITIES = (
         kind="lost",
         property="AWS::EC2::SecurityGroupEgress.Description",
         reason="moto keeps no description of a rule whose peer is a prefix list",
+    ),
+    Capability(
+        service="ec2",
+        attribute="SecurityGroup.IpPermissions",
+        kind="lost",
+        reason="a VPC's default group has no rule in moto, and in AWS one that lets its members reach each other",
     ),
     Capability(
         service="ecs",
@@ -129,7 +135,7 @@ CAPABILITIES = (
         service="s3",
         attribute="BucketPolicy.Condition",
         kind="patched",
-        reason="moto would let a conditioned denial deny everything; here a bucket's statements with conditions do nothing",
+        reason="moto lets a denial with a condition deny everything; here such statements are kept and do nothing",
     ),
 )
 

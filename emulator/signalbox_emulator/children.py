@@ -1,9 +1,9 @@
-"""Child processes that end with us: each in its own process group, stopped as a group, within seconds, in every case."""
+"""Child processes that end with us: each in its own process group, stopped as a group, within seconds."""
 
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +17,7 @@ class Interrupted(BaseException):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Generator[None]:
     """Turn SIGINT and SIGTERM into Interrupted while the block runs."""
 
     def interrupt(_number: int, _frame: Any) -> None:
@@ -40,7 +40,7 @@ def child(
     stdin: int = subprocess.DEVNULL,
     stdout: int | IO[str] | None = None,
     stderr: int | IO[str] | None = None,
-) -> Iterator[subprocess.Popen[str]]:
+) -> Generator[subprocess.Popen[str]]:
     """Run `command` in a process group of its own; on leaving the block nothing of the group is left."""
     process = subprocess.Popen(
         [str(part) for part in command],

@@ -10,14 +10,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from signalbox_emulator import assembly
 from signalbox_emulator.aws import ACCOUNT
@@ -57,7 +57,7 @@ class Deployment:
 
 
 @contextmanager
-def exclusive(state_dir: Path) -> Iterator[None]:
+def exclusive(state_dir: Path) -> Generator[None]:
     """Hold `state_dir` for one process at a time; Conflict names the one that has it."""
     state_dir.mkdir(parents=True, exist_ok=True)
     with (state_dir / "lock").open("a+") as lock:
@@ -65,7 +65,9 @@ def exclusive(state_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Conflict(f"{state_dir} is in use by process {lock.read().strip() or 'unknown'}: stop it first") from None
+            raise Conflict(
+                f"{state_dir} is in use by process {lock.read().strip() or 'unknown'}: stop it first"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -73,7 +75,7 @@ def exclusive(state_dir: Path) -> Iterator[None]:
 
 
 @contextmanager
-def starting_server(deployment: Deployment) -> Iterator[Callable[[], str]]:
+def starting_server(deployment: Deployment) -> Generator[Callable[[], str]]:
     """Start the emulator as a child and yield a function that waits for its endpoint; it ends with the block."""
     command = [sys.executable, "-m", "signalbox_emulator", "serve", "--state-dir", deployment.state_dir, "--with-stdin"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -118,7 +120,9 @@ def deploy(deployment: Deployment, wait_for_endpoint: Callable[[], str]) -> dict
 
 def _refuse_other_account(account: str) -> None:
     if account not in {ACCOUNT, "unknown-account"}:
-        raise Failed(f"the stacks go to account {account}, and the emulator is account {ACCOUNT}: use its configuration")
+        raise Failed(
+            f"the stacks go to account {account}, and the emulator is account {ACCOUNT}: use its configuration"
+        )
 
 
 class _Steps:
@@ -143,10 +147,6 @@ class _Steps:
         arguments = ["deploy", "--all", "--app", str(self._deployment.assembly), "--require-approval", "never"]
         self._cdk(arguments, cwd=self._deployment.project)
 
-    def destroy(self) -> None:
-        arguments = ["destroy", "--all", "--app", str(self._deployment.assembly), "--force"]
-        self._cdk(arguments, cwd=self._deployment.project)
-
     def _cdk(self, arguments: list[str], *, cwd: Path) -> None:
         """Run cdk with its output in a log and its progress reported; Failed names the resource that failed."""
         command = [self._deployment.cdk, *arguments, "--no-notices"]
@@ -161,7 +161,10 @@ class _Steps:
                     self._deployment.report(told)
             code = process.wait()
         if code:
-            why = self._failed_resource() or assembly.last_words(log)
+            try:
+                why = self._failed_resource() or assembly.last_words(log)
+            except BotoCoreError:
+                why = f"the emulator stopped: {assembly.last_words(self._deployment.log('server'))}"
             raise Failed(f"cdk {arguments[0]} failed with code {code}: {why} (all of it: {log})")
 
     def _bootstrapped_by(self, region: str) -> str | None:
@@ -185,7 +188,8 @@ class _Steps:
         return None
 
     def _cloudformation(self, region: str) -> Any:
-        return boto3.client(
+        # boto3's overloads name every service of AWS, and pyright knows the types of few.
+        return cast("Any", boto3).client(
             "cloudformation",
             region_name=region,
             endpoint_url=self._endpoint,

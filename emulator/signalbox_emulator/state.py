@@ -1,7 +1,7 @@
 """What outlives the server: for each stack what it was last asked to be, so that a new server can make it again.
 
-One file, written whole and renamed into place, with a digest of its content; so an account is restored entirely or not at
-all. Only operations that ended well are recorded.
+One file, written whole and renamed into place, with a digest of its content; so an account is restored entirely or not
+at all. Only operations that ended well are recorded.
 """
 
 import hashlib
@@ -77,7 +77,9 @@ def _record(stack: Stack) -> JsonObject:
 def _create(stacks: Stacks, record: JsonObject) -> None:
     name, region = record["name"], record["region"]
     try:
-        desired = stacks.desired(region, record["body"], record["parameters"], set(), record["tags"], name)
+        desired = stacks.desired(
+            name, region, record["body"], given=record["parameters"], previous=set(), tags=record["tags"]
+        )
         stack = stacks.review(name, region)
         stack.notification_arns, stack.capabilities = record["notification_arns"], record["capabilities"]
         stack.role = record["role"]

@@ -1,6 +1,6 @@
 """What the intrinsic functions return, and which resources an expression needs first.
 
-Pure but for three look-ups in `Scope`, which the engine answers: a resource's Ref, its attributes, another stack's export.
+Pure but for the look-ups in `Scope`, which the engine answers: zones, a resource's Ref and attributes, an export.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """One creation, update or deletion of one stack, from the first call to the last event.
 
-Invariant: an operation that fails leaves the stack as it was before. New resources are deleted, changed ones are changed
+Invariant: an operation that fails leaves the stack as it was before. New resources are deleted, changed ones changed
 back, and what is to be removed or replaced is deleted only after everything else has succeeded.
 """
 
@@ -43,6 +43,7 @@ class Operation:
         self._now: dict[str, Resource] = {}
         self._undo: list[Callable[[], None]] = []
         self._retired: list[Resource] = []
+        self._former_order = list(stack.resources)
         self._scope = Scope(
             pseudo={
                 "AWS::AccountId": stack.account,
@@ -88,9 +89,8 @@ class Operation:
 
     def clean_up(self) -> list[str]:
         """Delete what was replaced or left out of the template; return what could not be deleted, with the reason."""
-        order = list(self._stack.resources)
         problems: list[str] = []
-        for resource in sorted(self._retired, key=lambda r: -_position(order, r)):
+        for resource in sorted(self._retired, key=lambda r: -self._former_order.index(r.logical)):
             policy = resource.replacement_policy if resource.logical in self._now else resource.deletion_policy
             try:
                 delete(self._stack, resource, self._account, policy)
@@ -228,8 +228,7 @@ class Operation:
 def target_of(stack: Stack, resource: Resource, account: Account) -> Target:
     """Return `resource` as the type table works on it."""
     return Target(
-        stack=stack.name,
-        logical=resource.logical,
+        type=resource.type,
         region=stack.region,
         account=stack.account,
         properties=resource.properties,
@@ -278,10 +277,6 @@ def _invented_name(stack: Stack, resource: Resource, kind: Kind) -> str:
     logical = resource.logical[: max(room - len(stack.name), room // 2)]
     name = f"{stack.name[: room - len(logical)].strip('-')}-{logical}-{suffix}"
     return name.lower() if kind.lower_case else name
-
-
-def _position(order: list[str], resource: Resource) -> int:
-    return order.index(resource.logical) if resource.logical in order else len(order)
 
 
 def _words(error: Exception) -> str:

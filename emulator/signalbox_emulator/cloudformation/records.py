@@ -1,4 +1,4 @@
-"""What CloudFormation remembers: stacks, their resources and events, and change sets. Records only; nothing is decided here.
+"""What CloudFormation remembers: stacks, their resources and events, and change sets. Nothing is decided here.
 
 Times are aware, in UTC. Invariant: a stack's `resources` are in the order of their creation.
 """

@@ -1,7 +1,7 @@
 """The stacks of one account: what the CloudFormation API asks for, carried out at once and one at a time.
 
-Real CloudFormation works in the background; here a call returns when its operation is over, so the next look at the stack
-sees the end of it.
+Real CloudFormation works in the background; here a call returns when its operation is over, so the next look at the
+stack sees the end of it.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,7 @@ from signalbox_emulator.types.table import TABLE
 
 JsonObject = dict[str, Any]
 
-NO_CHANGES = (
-    "The submitted information didn't contain changes. Submit different information to create a change set."
-)
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
 _STABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
@@ -61,21 +59,31 @@ class Stacks:
         return {name: (stack.id, value) for stack in living for name, value in stack.exports.items()}
 
     def desired(
-        self, region: str, body: str, given: dict[str, str], previous: set[str], tags: dict[str, str] | None, stack: str
+        self,
+        name: str,
+        region: str,
+        body: str,
+        *,
+        given: dict[str, str],
+        previous: set[str],
+        tags: dict[str, str] | None,
     ) -> Desired:
-        """Return what a request asks for. `previous` names parameters that keep the value the stack `stack` has."""
+        """Return what a request asks stack `name` to be, the stack existing or not.
+
+        `previous` names parameters that keep the value they have; `tags` are those it has when None.
+        """
         template = templates.parse(body)
         templates.check_types(template, TABLE.__contains__)
-        current = next((s.current for s in self.all(region) if s.name == stack and s.current), None)
+        current = next((s.current for s in self.all(region) if s.name == name and s.current), None)
         kept = {name: value for name, value in (current.given if current else {}).items() if name in previous}
         if missing := sorted(previous - kept.keys()):
             raise ValidationError(f"Parameters: [{', '.join(missing)}] have no previous value")
 
-        def read_ssm(name: str) -> str:
+        def read_ssm(parameter: str) -> str:
             try:
-                return self._account.client("ssm", region).get_parameter(Name=name)["Parameter"]["Value"]
+                return self._account.client("ssm", region).get_parameter(Name=parameter)["Parameter"]["Value"]
             except ClientError:
-                raise ValidationError(f"Unable to fetch parameters [{name}] from parameter store") from None
+                raise ValidationError(f"Unable to fetch parameters [{parameter}] from parameter store") from None
 
         parameters = templates.resolve_parameters(template, given | kept, read_ssm)
         former = current.tags if current else {}
@@ -95,7 +103,7 @@ class Stacks:
         return stack
 
     def propose(self, name: str, kind: str, stack: Stack, desired: Desired, description: str | None) -> ChangeSet:
-        """Record a change set of `stack`; FAILED when it would change nothing. A former one of that name is replaced."""
+        """Record a change set of `stack`; FAILED when it would change nothing."""
         self._operation(stack, desired).check()
         changes = _changes(stack, desired)
         empty = kind == "UPDATE" and stack.current is not None and stack.current.same_as(desired)
@@ -149,6 +157,7 @@ class Stacks:
             operation.run()
             self._refuse_taken_exports(stack)
         except (Failed, ValidationError) as failure:
+            stack.resources, stack.outputs = {}, {}
             self._roll_back(stack, operation, failure, "ROLLBACK")
             return
         stack.current = desired
@@ -166,7 +175,7 @@ class Stacks:
         try:
             operation.run()
             self._refuse_taken_exports(stack)
-            self._refuse_dropped_exports(stack, set(outputs_exports(outputs)))
+            self._refuse_dropped_exports(stack, {output.export for output in outputs.values() if output.export})
         except (Failed, ValidationError) as failure:
             stack.resources, stack.outputs = before, outputs
             self._roll_back(stack, operation, failure, "UPDATE_ROLLBACK")
@@ -182,9 +191,7 @@ class Stacks:
         if stack.status == "DELETE_COMPLETE":
             return
         if stack.protected:
-            raise ValidationError(
-                f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
-            )
+            raise ValidationError(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         self._refuse_dropped_exports(stack, set(stack.exports), deleting=True)
         stack.say("DELETE_IN_PROGRESS", "User Initiated")
         for logical in reversed(list(stack.resources)):
@@ -225,7 +232,11 @@ class Stacks:
 
     def _refuse_taken_exports(self, stack: Stack) -> None:
         for other in self.all(stack.region):
-            if other is not stack and other.status != "DELETE_COMPLETE" and (taken := other.exports.keys() & stack.exports):
+            if (
+                other is not stack
+                and other.status != "DELETE_COMPLETE"
+                and (taken := other.exports.keys() & stack.exports)
+            ):
                 raise ValidationError(f"Export with name {min(taken)} is already exported by stack {other.name}")
 
     def _refuse_dropped_exports(self, stack: Stack, former: set[str], *, deleting: bool = False) -> None:
@@ -233,11 +244,6 @@ class Stacks:
         for other in self.all(stack.region):
             if other is not stack and other.current and (used := dropped & _imports(other.current.body, dropped)):
                 raise ValidationError(f"Export {min(used)} cannot be deleted as it is in use by {other.name}")
-
-
-def outputs_exports(outputs: dict[str, Any]) -> list[str]:
-    """Return the export names among `outputs`."""
-    return [output.export for output in outputs.values() if output.export]
 
 
 def _imports(body: str, names: set[str]) -> set[str]:

@@ -55,7 +55,7 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> JsonObject:
     return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _short_form)
+_Loader.add_multi_constructor("!", _short_form)  # pyright: ignore[reportUnknownMemberType] - untyped in the stubs
 
 
 def parse(body: str) -> JsonObject:

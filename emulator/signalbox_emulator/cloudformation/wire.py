@@ -1,5 +1,6 @@
-"""CloudFormation's API on the wire, in place of moto's: moto parses the request and writes the answer, we do the rest."""
+"""CloudFormation's API on the wire, in place of moto's: moto parses the request and writes the answer."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -30,7 +31,7 @@ class CloudFormationApi(BaseResponse):
         self.automated_parameter_parsing = True
 
     def call_action(self) -> Any:
-        """Carry out the action alone, or answer that there is none: moto's own answer is a server error, and retried."""
+        """Carry out the action, or answer that there is none: moto's own answer is a server error, and retried."""
         name = self._get_action()
         if not hasattr(self, camelcase_to_underscores(name)):
             return self.serialized(ActionResult(NotSupported(f"this emulator does not have the action {name}")))
@@ -76,7 +77,7 @@ class CloudFormationApi(BaseResponse):
         return self._page("Stacks", [answers.stack(stack) for stack in found])
 
     def list_stacks(self) -> ActionResult:
-        wanted = self._get_param("StackStatusFilter") or []
+        wanted: list[str] = self._get_param("StackStatusFilter") or []
         found = [stack for stack in self.stacks.all(self.region) if not wanted or stack.status in wanted]
         return self._page("StackSummaries", [answers.stack_summary(stack) for stack in found])
 
@@ -112,7 +113,7 @@ class CloudFormationApi(BaseResponse):
     def get_template_summary(self) -> ActionResult:
         if self._get_param("StackName"):
             current = self._stack().current
-            template = current.template if current else {"Resources": {}}
+            template: JsonObject = current.template if current else {"Resources": {}}
         else:
             template = templates.parse(self._body("the stack"))
         return ActionResult(answers.template_summary(template))
@@ -147,10 +148,8 @@ class CloudFormationApi(BaseResponse):
         return EmptyResult()
 
     def delete_change_set(self) -> ActionResult:
-        try:
+        with suppress(ChangeSetNotFound):  # as AWS does
             self.stacks.forget(self._change_set())
-        except ChangeSetNotFound:
-            pass  # as AWS does
         return EmptyResult()
 
     def _text(self, name: str) -> str:
@@ -178,7 +177,7 @@ class CloudFormationApi(BaseResponse):
         previous = {p["ParameterKey"] for p in parameters if p.get("UsePreviousValue")}
         sent = self._get_param("Tags")
         tags = None if sent is None else {tag["Key"]: tag["Value"] for tag in sent}
-        return self.stacks.desired(self.region, self._body(stack), given, previous, tags, stack)
+        return self.stacks.desired(stack, self.region, self._body(stack), given=given, previous=previous, tags=tags)
 
     def _body(self, stack: str) -> str:
         if self._get_bool_param("UsePreviousTemplate"):

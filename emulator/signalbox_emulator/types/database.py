@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from signalbox_emulator.types.kind import ID, VALUE, Call, Kind, Read, TagCalls, Target
+from signalbox_emulator.types.kind import ID, Call, Kind, Read, TagCalls, Target
 
 JsonObject = dict[str, Any]
 
@@ -160,7 +160,14 @@ KINDS = (
         delete=Call("delete_db_instance", {"DBInstanceIdentifier": ID, "SkipFinalSnapshot": True}),
         modify=Call("modify_db_instance", {"DBInstanceIdentifier": ID, "ApplyImmediately": True}),
         replace=frozenset(
-            {"DBInstanceIdentifier", "DBClusterIdentifier", "Engine", "AvailabilityZone", "StorageEncrypted", "KmsKeyId"}
+            {
+                "DBInstanceIdentifier",
+                "DBClusterIdentifier",
+                "Engine",
+                "AvailabilityZone",
+                "StorageEncrypted",
+                "KmsKeyId",
+            }
         ),
         attributes={
             "DBInstanceArn": "DBInstanceArn",

@@ -93,9 +93,7 @@ KINDS = (
         delete=_delete_role,
         after={"Policies": _set_inline_policies, "ManagedPolicyArns": _set_managed_policies},
         change={
-            "AssumeRolePolicyDocument": Call(
-                "update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE}
-            )
+            "AssumeRolePolicyDocument": Call("update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE})
         },
         modify=Call("update_role", {"RoleName": ID}),
         replace=frozenset({"RoleName", "Path"}),

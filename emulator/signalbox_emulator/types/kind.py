@@ -1,8 +1,8 @@
 """What a row of the type table is, and what every row can do.
 
-A row says which call of the service's public API creates a resource from its properties, which one reads it back, changes
-it and deletes it. Invariant: after a creation or a change every property reads back as it was sent, or the property stands
-in the capability list, or the operation fails and says which one was lost.
+A row says which call of the service's public API creates a resource from its properties, which one reads it back,
+changes it and deletes it. Invariant: after a creation or a change every property reads back as it was sent, or it
+stands in the capability list, or the operation fails and says which one was lost.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,8 +58,7 @@ class Read:
 class Target:
     """One resource of one stack while it is worked on. `properties` are resolved; `id` is empty before the creation."""
 
-    stack: str
-    logical: str
+    type: str
     region: str
     account: str
     properties: JsonObject
@@ -76,7 +75,7 @@ class Target:
     def send(self, service: str, operation: str, arguments: JsonObject) -> Any:
         """Make a call with `arguments` in a template's words; NoHome when the operation has no place for one."""
         client = self.client(service)
-        return getattr(client, operation)(**fit(input_shape(client, operation), arguments, operation))
+        return getattr(client, operation)(**fit(input_shape(client, operation), arguments, self.type))
 
 
 Step = Call | Callable[[Target, Any], None]
@@ -88,8 +87,8 @@ Reader = str | Read | Callable[[Target], Any]
 class TagCalls:
     """How tags are changed after the creation; `at_creation` when the create call takes them itself."""
 
-    add: Call
-    remove: Call
+    add: Step
+    remove: Step
     at_creation: bool = True
 
 

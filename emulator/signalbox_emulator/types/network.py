@@ -32,9 +32,11 @@ def _read_association(target: Target) -> Any:
 
 def _read_route(target: Target) -> Any:
     table = target.properties["RouteTableId"]
-    routes = target.client("ec2").describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+    described = target.client("ec2").describe_route_tables(RouteTableIds=[table])
+    routes: list[dict[str, Any]] = described["RouteTables"][0]["Routes"]
     wanted = target.properties["DestinationCidrBlock"]
-    return {"RouteTableId": table} | next((r for r in routes if r.get("DestinationCidrBlock") == wanted), {})
+    found = [route for route in routes if route.get("DestinationCidrBlock") == wanted]
+    return {"RouteTableId": table} | (found[0] if found else {})
 
 
 def _address_id(target: Target) -> str:
@@ -55,7 +57,8 @@ def _exchange(described: str, members: str) -> Step:
     def step(target: Target, value: list[str]) -> None:
         ec2 = target.client("ec2")
         endpoint = ec2.describe_vpc_endpoints(VpcEndpointIds=[target.id])["VpcEndpoints"][0]
-        have = {item["GroupId"] if isinstance(item, dict) else item for item in endpoint.get(described, [])}
+        peers: list[Any] = endpoint.get(described, [])
+        have: set[str] = {peer if isinstance(peer, str) else peer["GroupId"] for peer in peers}
         changes = {f"Add{members}": sorted(set(value) - have), f"Remove{members}": sorted(have - set(value))}
         if changes := {name: ids for name, ids in changes.items() if ids}:
             ec2.modify_vpc_endpoint(VpcEndpointId=target.id, **changes)

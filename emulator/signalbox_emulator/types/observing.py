@@ -23,7 +23,9 @@ KINDS = (
         name="LogGroupName",
         name_length=512,
         read=_read_log_group,
-        reads={"Tags": lambda target: target.client("logs").list_tags_for_resource(resourceArn=_group_arn(target))["tags"]},
+        reads={
+            "Tags": lambda target: target.client("logs").list_tags_for_resource(resourceArn=_group_arn(target))["tags"]
+        },
         delete=Call("delete_log_group", {"logGroupName": ID}),
         after={"RetentionInDays": Call("put_retention_policy", {"logGroupName": ID, "retentionInDays": VALUE})},
         change={"KmsKeyId": Call("associate_kms_key", {"logGroupName": ID, "kmsKeyId": VALUE})},

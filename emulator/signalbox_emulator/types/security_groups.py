@@ -41,7 +41,9 @@ def _permission(rule: JsonObject) -> JsonObject:
 def _authorize(target: Target, group: str, direction: Direction, permissions: list[JsonObject]) -> list[str]:
     ec2 = target.client("ec2")
     call = ec2.authorize_security_group_ingress if direction == "ingress" else ec2.authorize_security_group_egress
-    return [rule["SecurityGroupRuleId"] for rule in call(GroupId=group, IpPermissions=permissions)["SecurityGroupRules"]]
+    return [
+        rule["SecurityGroupRuleId"] for rule in call(GroupId=group, IpPermissions=permissions)["SecurityGroupRules"]
+    ]
 
 
 def _revoke(target: Target, group: str, direction: Direction, permissions: list[JsonObject]) -> None:

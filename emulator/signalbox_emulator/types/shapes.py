@@ -27,9 +27,9 @@ class NoHome(Exception):
 def fit(shape: Shape, value: Any, path: str) -> Any:
     """Return `value` in the form of a botocore input `shape`; `path` names it in errors.
 
-    Members match without regard to case, since ECS and some others begin theirs in lower case. Text becomes a number or a
-    boolean where the shape wants one; an object becomes JSON text where it wants a string (policy documents); a list of
-    Key and Value becomes a map where it wants one (tags).
+    Members match without regard to case, since ECS and some others begin theirs in lower case. Text becomes a number or
+    a boolean where the shape wants one; an object becomes JSON text where it wants a string (policy documents); a list
+    of Key and Value becomes a map where it wants one (tags).
     """
     if isinstance(shape, StructureShape):
         return _fit_structure(shape, value, path)

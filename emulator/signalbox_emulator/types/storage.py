@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from signalbox_emulator.types.kind import ID, VALUE, Call, Kind, Read, Step, TagCalls, Target
+from signalbox_emulator.types.kind import ID, VALUE, Call, Kind, Read, Reader, Step, TagCalls, Target
 from signalbox_emulator.types.shapes import NoHome, text
 
 JsonObject = dict[str, Any]
-
 
 
 def _create_bucket(target: Target) -> str:
@@ -23,12 +22,13 @@ def _create_bucket(target: Target) -> str:
 def _encryption(value: JsonObject) -> JsonObject:
     """Return the API's form: one member has another name."""
     rules = [
-        {("ApplyServerSideEncryptionByDefault" if k == "ServerSideEncryptionByDefault" else k): v for k, v in rule.items()}
+        {
+            ("ApplyServerSideEncryptionByDefault" if k == "ServerSideEncryptionByDefault" else k): v
+            for k, v in rule.items()
+        }
         for rule in value["ServerSideEncryptionConfiguration"]
     ]
     return {"Rules": rules}
-
-
 
 
 def _lifecycle(value: JsonObject) -> JsonObject:
@@ -86,8 +86,13 @@ def _canned_acl(target: Target) -> str | None:
     return "LogDeliveryWrite" if grantees == owner | {("LogDelivery", "WRITE"), ("LogDelivery", "READ_ACP")} else None
 
 
-def _endpoint(pattern: str) -> Any:
-    return lambda target: pattern.format(bucket=target.id, region=target.region)
+def _named(pattern: str) -> Reader:
+    """Return the reader of an attribute that follows from the bucket's name and region."""
+
+    def read(target: Target) -> str:
+        return pattern.format(bucket=target.id, region=target.region)
+
+    return read
 
 
 def _delete_images(target: Target, _policy: str) -> None:
@@ -128,9 +133,9 @@ KINDS = (
         after=_STEPS,
         replace=frozenset({"BucketName"}),
         attributes={
-            "Arn": _endpoint("arn:aws:s3:::{bucket}"),
-            "DomainName": _endpoint("{bucket}.s3.amazonaws.com"),
-            "RegionalDomainName": _endpoint("{bucket}.s3.{region}.amazonaws.com"),
+            "Arn": _named("arn:aws:s3:::{bucket}"),
+            "DomainName": _named("{bucket}.s3.amazonaws.com"),
+            "RegionalDomainName": _named("{bucket}.s3.{region}.amazonaws.com"),
         },
         tags=TagCalls(
             add=lambda target, _: target.client("s3").put_bucket_tagging(
@@ -170,7 +175,9 @@ KINDS = (
                 "get_lifecycle_policy", {"repositoryName": ID}, "{LifecyclePolicyText: lifecyclePolicyText}"
             ),
             "RepositoryPolicyText": Read("get_repository_policy", {"repositoryName": ID}, "policyText"),
-            "Tags": lambda target: target.client("ecr").list_tags_for_resource(resourceArn=_repository_arn(target))["tags"],
+            "Tags": lambda target: target.client("ecr").list_tags_for_resource(resourceArn=_repository_arn(target))[
+                "tags"
+            ],
         },
         delete=_delete_images,
         after={
