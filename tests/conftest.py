@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 import pytest_asyncio
-from support.database import Server, server
 
 from signalbox.store.db import Database
+from support.database import Server, server
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from flyteidl2.common import list_pb2
-from support.builders import ORG, SCOPE, START, a_run, actions_of, an_op, enter
 
 from signalbox.api import filters
 from signalbox.control import run_views
@@ -16,6 +15,7 @@ from signalbox.op import Kind, Principal
 from signalbox.rules.phases import Phase
 from signalbox.store.db import Database
 from signalbox.store.run_views import Conditions
+from support.builders import ORG, SCOPE, START, a_run, actions_of, an_op, enter
 
 Filter = list_pb2.Filter
 

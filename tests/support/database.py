@@ -62,7 +62,7 @@ def server() -> Generator[Server]:
     assert spec is not None
     assert spec.origin is not None
     binaries = Path(spec.origin).parent / "pginstall18" / "bin"
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # noqa: S108  # a socket's path has 107 bytes
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path has 107 bytes
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)

@@ -107,45 +107,49 @@ _SELECT = """
       FROM run r
       JOIN action a ON (a.org, a.project, a.domain, a.run) = (r.org, r.project, r.domain, r.name)"""
 
+# A condition that is not asked for is true by its parameter alone, and the planner must see that, or it takes all of
+# them together for so rare that it reads everything and sorts: hence `prepare=False` wherever these are executed.
 _CONDITIONS = """
        AND (%(phases)s::text[] IS NULL OR a.phase = ANY (%(phases)s::text[]))
        AND (%(kinds)s::text[] IS NULL OR a.kind = ANY (%(kinds)s::text[]))
        AND (%(parents)s::text[] IS NULL OR a.parent = ANY (%(parents)s::text[]))
        AND (%(created_by)s::text[] IS NULL OR a.created_by = ANY (%(created_by)s::text[]))
        AND (%(task_names)s::text[] IS NULL OR a.task_name = ANY (%(task_names)s::text[]))
-       AND a.task_name ~ ALL (%(task_name_patterns)s::text[])
+       AND (%(task_name_patterns)s::text[] = '{}' OR a.task_name ~ ALL (%(task_name_patterns)s::text[]))
        AND (%(task_versions)s::text[] IS NULL OR a.task_version = ANY (%(task_versions)s::text[]))
-       AND a.task_version ~ ALL (%(task_version_patterns)s::text[])
+       AND (%(task_version_patterns)s::text[] = '{}' OR a.task_version ~ ALL (%(task_version_patterns)s::text[]))
        AND (%(short_names)s::text[] IS NULL OR a.short_name = ANY (%(short_names)s::text[]))
-       AND a.short_name ~ ALL (%(short_name_patterns)s::text[])
+       AND (%(short_name_patterns)s::text[] = '{}' OR a.short_name ~ ALL (%(short_name_patterns)s::text[]))
        AND (%(cluster)s::text IS NULL OR a.cluster = %(cluster)s::text)
-       AND a.created_at >= coalesce(%(created_from)s::timestamptz, '-infinity')
-       AND a.created_at < coalesce(%(created_until)s::timestamptz, 'infinity')
-       AND greatest(a.created_at, a.queued_at, a.started_at, a.ended_at)
-           >= coalesce(%(updated_from)s::timestamptz, '-infinity')
-       AND greatest(a.created_at, a.queued_at, a.started_at, a.ended_at)
-           < coalesce(%(updated_until)s::timestamptz, 'infinity')"""
+       AND (%(created_from)s::timestamptz IS NULL OR a.created_at >= %(created_from)s::timestamptz)
+       AND (%(created_until)s::timestamptz IS NULL OR a.created_at < %(created_until)s::timestamptz)
+       AND (%(updated_from)s::timestamptz IS NULL
+            OR greatest(a.created_at, a.queued_at, a.started_at, a.ended_at) >= %(updated_from)s::timestamptz)
+       AND (%(updated_until)s::timestamptz IS NULL
+            OR greatest(a.created_at, a.queued_at, a.started_at, a.ended_at) < %(updated_until)s::timestamptz)"""
 
+# OFFSET 0: only in the runs that are looked at, or the planner looks for paused actions of all runs first.
 _RUN_CONDITIONS = (
     _CONDITIONS  # noqa: S608  # of literals, in this file
     + """
-       AND a.name = 'a0'
+       AND a.parent = ''
        AND (%(names)s::text[] IS NULL OR r.name = ANY (%(names)s::text[]))
-       AND r.name ~ ALL (%(name_patterns)s::text[])
-       AND r.labels @> ALL (%(labels)s::jsonb[])
-       AND r.labels ?& %(label_keys)s::text[]
-       AND NOT r.labels ?| %(no_label_keys)s::text[]
-       AND (NOT %(paused_only)s OR EXISTS (
+       AND (%(name_patterns)s::text[] = '{}' OR r.name ~ ALL (%(name_patterns)s::text[]))
+       AND (%(labels)s::jsonb[] = '{}' OR r.labels @> ALL (%(labels)s::jsonb[]))
+       AND (%(label_keys)s::text[] = '{}' OR r.labels ?& %(label_keys)s::text[])
+       AND (%(no_label_keys)s::text[] = '{}' OR NOT r.labels ?| %(no_label_keys)s::text[])
+       AND (NOT %(paused_only)s OR a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+            AND EXISTS (
                SELECT 1 FROM action p
                 WHERE (p.org, p.project, p.domain, p.run) = (r.org, r.project, r.domain, r.name)
-                  AND p.phase = 'paused'))"""
+                  AND p.phase = 'paused' OFFSET 0))"""
 )
 
 _ACTION_CONDITIONS = (
     _CONDITIONS
     + """
        AND (%(names)s::text[] IS NULL OR a.name = ANY (%(names)s::text[]))
-       AND a.name ~ ALL (%(name_patterns)s::text[])"""
+       AND (%(name_patterns)s::text[] = '{}' OR a.name ~ ALL (%(name_patterns)s::text[]))"""
 )
 
 # Newest or oldest first, within an org, within a project and domain, and of one task (its own index leads to the runs).
@@ -191,7 +195,7 @@ _RUNS_OF_TASK_DESC = (
     _SELECT
     + """
      WHERE a.org = %(org)s AND a.project = %(project)s AND a.domain = %(domain)s
-       AND a.task_name = %(task_name)s AND a.parent = ''
+       AND a.task_name = %(task_name)s
        AND (a.created_at, a.run) < (%(at)s::timestamptz, %(after_name)s)"""
     + _RUN_CONDITIONS
     + """
@@ -201,7 +205,7 @@ _RUNS_OF_TASK_ASC = (
     _SELECT
     + """
      WHERE a.org = %(org)s AND a.project = %(project)s AND a.domain = %(domain)s
-       AND a.task_name = %(task_name)s AND a.parent = ''
+       AND a.task_name = %(task_name)s
        AND (a.created_at, a.run) > (%(at)s::timestamptz, %(after_name)s)"""
     + _RUN_CONDITIONS
     + """
@@ -241,8 +245,9 @@ _ROOTS_NAMED = (
     _SELECT
     + """
       JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[])
-        AS k (org, project, domain, run) USING (org, project, domain, run)
-     WHERE a.name = 'a0'
+        AS k (org, project, domain, run)
+        ON (k.org, k.project, k.domain, k.run) = (r.org, r.project, r.domain, r.name)
+     WHERE a.parent = ''
      ORDER BY a.created_at, a.run"""
 )
 
@@ -290,7 +295,7 @@ async def runs(
     if scope is not None:
         parameters |= {"project": scope.project, "domain": scope.domain}
     cursor = tx.cursor(row_factory=class_row(ActionRow))
-    await cursor.execute(statement, parameters)
+    await cursor.execute(statement, parameters, prepare=False)
     return await cursor.fetchall()
 
 
@@ -319,7 +324,7 @@ async def actions(
         | {"limit": limit, "at": position.created_revision, "after_name": position.name}
     )
     cursor = tx.cursor(row_factory=class_row(ActionRow))
-    await cursor.execute(_ACTIONS_DESC if descending else _ACTIONS_ASC, parameters)
+    await cursor.execute(_ACTIONS_DESC if descending else _ACTIONS_ASC, parameters, prepare=False)
     return await cursor.fetchall()
 
 

@@ -118,18 +118,19 @@ class Position(NamedTuple):
     version: str
 
 
+# True by its parameter alone where a condition is not asked for; `prepare=False` lets the planner see that.
 _CONDITIONS = """
        AND (%(names)s::text[] IS NULL OR t.name = ANY (%(names)s::text[]))
-       AND t.name ~ ALL (%(name_patterns)s::text[])
+       AND (%(name_patterns)s::text[] = '{}' OR t.name ~ ALL (%(name_patterns)s::text[]))
        AND (%(versions)s::text[] IS NULL OR t.version = ANY (%(versions)s::text[]))
-       AND t.version ~ ALL (%(version_patterns)s::text[])
+       AND (%(version_patterns)s::text[] = '{}' OR t.version ~ ALL (%(version_patterns)s::text[]))
        AND (%(short_names)s::text[] IS NULL OR t.short_name = ANY (%(short_names)s::text[]))
-       AND t.short_name ~ ALL (%(short_name_patterns)s::text[])
+       AND (%(short_name_patterns)s::text[] = '{}' OR t.short_name ~ ALL (%(short_name_patterns)s::text[]))
        AND (%(environments)s::text[] IS NULL OR t.environment = ANY (%(environments)s::text[]))
-       AND t.environment ~ ALL (%(environment_patterns)s::text[])
+       AND (%(environment_patterns)s::text[] = '{}' OR t.environment ~ ALL (%(environment_patterns)s::text[]))
        AND (%(deployed_by)s::text[] IS NULL OR t.deployed_by = ANY (%(deployed_by)s::text[]))
-       AND t.deployed_at >= coalesce(%(deployed_from)s::timestamptz, '-infinity')
-       AND t.deployed_at < coalesce(%(deployed_until)s::timestamptz, 'infinity')
+       AND (%(deployed_from)s::timestamptz IS NULL OR t.deployed_at >= %(deployed_from)s::timestamptz)
+       AND (%(deployed_until)s::timestamptz IS NULL OR t.deployed_at < %(deployed_until)s::timestamptz)
        AND (%(is_entrypoint)s::boolean IS NULL OR t.is_entrypoint = %(is_entrypoint)s::boolean)"""
 
 # Of each name the version that was deployed last; project and domain are null for a whole org.
@@ -187,13 +188,14 @@ async def newest(
     await cursor.execute(
         _TASKS_DESC if descending else _TASKS_ASC,
         _scope(org, scope) | _parameters(conditions) | _after(after, descending=descending) | {"limit": limit},
+        prepare=False,
     )
     return await cursor.fetchall()
 
 
 async def count(tx: Tx, org: str, scope: ScopeKey | None, conditions: Conditions) -> tuple[int, int]:
     """How many tasks there are, and how many of them meet the conditions."""
-    cursor = await tx.execute(_COUNT, _scope(org, scope) | _parameters(conditions))
+    cursor = await tx.execute(_COUNT, _scope(org, scope) | _parameters(conditions), prepare=False)
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101  # an aggregate without groups has one row
     return row[0], row[1]
@@ -207,6 +209,7 @@ async def versions(
     await cursor.execute(
         _VERSIONS_DESC if descending else _VERSIONS_ASC,
         _parameters(conditions) | _after(after, descending=descending) | task._asdict() | {"limit": limit},
+        prepare=False,
     )
     return await cursor.fetchall()
 
