@@ -5,6 +5,8 @@ USER_PATH := $(PATH)
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # the workspace's environment, whatever is activated in the shell
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export UV_PYTHON := $(CURDIR)/.venv/bin/python
+export UV_PYTHON_DOWNLOADS := never
 
 PYTHON ?= python3
 ONLY ?=

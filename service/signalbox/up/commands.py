@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from signalbox.errors import Unavailable
@@ -65,7 +65,8 @@ class Commands:
         assembly = str(state / "cdk.out")
         collect = (self.find("signalbox-evidence"), "collect", "--assembly", assembly, "--output", output)
         command = (*emulate, "--", *collect, "--capabilities", str(capabilities))
-        return self._program("deploy", command, self._path())
+        # the emulator records what is deployed when it stops; still within the ten seconds of all
+        return replace(self._program("deploy", command, self._path()), grace=4.0)
 
     def flyte(self, name: str, *arguments: str) -> Program:
         """A command of the stock SDK's own environment: `flyte`, `python`."""

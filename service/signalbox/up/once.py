@@ -35,10 +35,8 @@ class Proof:
         if deployed is None:
             lines.append("deployment and evidence were left out")
         else:
-            lines.append(
-                f"the stacks were deployed and looked at in {deployed.seconds:.1f} s: {deployed.report.sentence}"
-            )
-            lines.append(f"the report: {self.report}")
+            lines.append(f"the stacks were deployed in {deployed.seconds:.1f} s, evidence included")
+            lines.append(f"{deployed.report.sentence}: {self.report}")
         return [*lines, "nothing is left running"]
 
 

