@@ -20,6 +20,7 @@ ifneq ($(CHROMIUM),)
 export CHROMIUM
 endif
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
+LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
 .PHONY: help setup up reset test test-fault check proto synth deploy-local destroy-local evidence bench clean
 
@@ -37,7 +38,7 @@ reset: setup ## forget the state of `make up`: database, objects, identities, lo
 
 test: setup ## run the tests; TESTS=tests/api for some, BROWSER=required to fail without Chromium
 	pytest $(TESTS) $(addprefix --ignore=,$(LEFT_OUT))
-	@$(if $(LEFT_OUT),echo "LEFT OUT: $(LEFT_OUT), because there is no Chromium: install one, or say in CHROMIUM where it is")
+	@$(if $(LEFT_OUT),echo "$(LEFT_OUT_WHY)")
 
 test-fault: setup ## run the tests that kill and cut
 	pytest tests/fault
