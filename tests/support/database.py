@@ -106,7 +106,7 @@ def _options(folder: Path) -> list[str]:
         "unix_socket_directories": str(folder),
         "max_connections": "200",
         "fsync": "off",  # nothing here outlives the session
-        "autovacuum": "off",  # plans are asserted: statistics change when a test says so
+        "autovacuum": "off",  # plans are asserted: statistics change only when a test says so
     }
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
