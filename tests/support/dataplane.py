@@ -16,6 +16,7 @@ from flyteidl2.core.literals_pb2 import KeyValuePair
 from flyteidl2.core.tasks_pb2 import Container, TaskTemplate
 from flyteidl2.dataproxy import dataproxy_service_pb2
 from flyteidl2.task.task_definition_pb2 import TaskSpec
+
 from signalbox_wire.connect import RpcClient
 from support.stub_control_plane import JOIN_TOKEN, StubControlPlane
 

@@ -16,8 +16,7 @@ def alive(pid: int) -> bool:
 
 async def gone(pids: list[int], *, within: float = 8) -> None:
     async with asyncio.timeout(within):
-        while left := [pid for pid in pids if alive(pid)]:
-            del left
+        while any(alive(pid) for pid in pids):  # noqa: ASYNC110  # nothing tells of the end of others' processes
             await asyncio.sleep(0.02)
 
 
@@ -25,7 +24,11 @@ async def read_when_there(path: Path, *, lines: int, within: float = 10) -> list
     """The lines of a file, once it has so many."""
     async with asyncio.timeout(within):
         while True:
-            found = path.read_text().split() if path.exists() else []
+            found = _words(path)
             if len(found) >= lines:
                 return found
             await asyncio.sleep(0.02)
+
+
+def _words(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,9 @@ from flyteidl2.workflow.run_definition_pb2 import ActionAttempt, ActionDetails
 from flyteidl2.workflow.run_service_pb2 import GetActionDataURIsResponse, GetActionDetailsResponse
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
 from signalbox_wire.cluster.v1 import cluster_pb2
 from signalbox_wire.cluster.v1.cluster_pb2 import (
     Abort,
@@ -47,8 +51,6 @@ from signalbox_wire.cluster.v1.cluster_pb2 import (
     TaskSpecEntry,
 )
 from signalbox_wire.connect import Code, ServiceApplication
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 JOIN_TOKEN = "join-me"
 LINK = cluster_pb2.DESCRIPTOR.services_by_name["ClusterLinkService"]
@@ -82,9 +84,12 @@ class StubControlPlane:
     sessions: list[str] = field(default_factory=list[str])
     held: list[list[Key]] = field(default_factory=list[list[Key]])
     tokens: list[str] = field(default_factory=list[str])
+    enrolled_with: list[str] = field(default_factory=list[str])
+    renewed_with: list[str] = field(default_factory=list[str])
     callers: list[str | None] = field(default_factory=list[str | None])
     tasks: dict[str, TaskSpec] = field(default_factory=dict[str, TaskSpec])
     attempts: dict[str, list[ActionAttempt]] = field(default_factory=dict[str, list[ActionAttempt]])
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _aborts: list[Abort] = field(default_factory=list[Abort])
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -141,19 +146,23 @@ class StubControlPlane:
                 while not holds():
                     await self._changed.wait()
         except TimeoutError:
-            seen = [(r.event.id.name, ActionPhase.Name(r.event.phase), r.event.error_info.message) for r in self.reports]
+            seen = [
+                (r.event.id.name, ActionPhase.Name(r.event.phase), r.event.error_info.message) for r in self.reports
+            ]
             raise AssertionError(f"not within {within} s; reported so far: {seen}") from None
 
     # ---- the cluster link
 
-    async def enroll(self, request: Any, context: Any) -> EnrollResponse:
+    async def enroll(self, request: Any, _: Any) -> EnrollResponse:
         self._answering()
+        self.enrolled_with.append(request.join_token)
         if request.join_token != JOIN_TOKEN:
             raise ConnectError(Code.PERMISSION_DENIED, "no such join token")
         return EnrollResponse(org="local", cluster=self.cluster, credential=self._credential())
 
-    async def renew(self, request: Any, context: Any) -> RenewResponse:
-        self._authenticate(context)
+    async def renew(self, _: Any, context: Any) -> RenewResponse:
+        self.renewed_with.append(self._authenticate(context))
+        self._notify()
         return RenewResponse(credential=self._credential())
 
     async def lease(self, request: Any, context: Any) -> AsyncIterator[LeaseResponse]:
@@ -186,7 +195,8 @@ class StubControlPlane:
         if self.drop_report_replies and request.reports:
             self.drop_report_replies -= 1
             raise ConnectError(Code.UNAVAILABLE, "the reply got lost")
-        return ReportResponse(outcomes=outcomes, session_current=self.session_current)
+        current = self.session_current and request.session_id == (self.sessions or [""])[-1]
+        return ReportResponse(outcomes=outcomes, session_current=current)
 
     def _record(self, report: AttemptReport) -> Outcome:
         key = (report.event.id.name, report.event.attempt, report.epoch)
@@ -250,15 +260,16 @@ class StubControlPlane:
     # ---- the rest
 
     def _credential(self) -> Credential:
-        token = f"token-{len(self.tokens)}-{self.cluster}"
+        token = f"token-{next(self._numbers)}-{self.cluster}"
         self.tokens.append(token)
         return Credential(token=token, expires_at=_timestamp(datetime.now(UTC) + self.credential_life))
 
-    def _authenticate(self, context: Any) -> None:
+    def _authenticate(self, context: Any) -> str:
         self._answering()
         scheme, _, token = (context.request_headers.get("authorization") or "").partition(" ")
         if scheme != "Bearer" or token not in self.tokens:
             raise ConnectError(Code.UNAUTHENTICATED, "no valid credential")
+        return token
 
     def _answering(self) -> None:
         if self.down:

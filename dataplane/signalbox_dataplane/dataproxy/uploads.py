@@ -99,10 +99,16 @@ class Uploads:
 def hash_inputs(inputs: Inputs, ignored: set[str]) -> str:
     """Equal for equal inputs, whatever the ignored ones are: FNV-64a as in the Flyte backend, base64url unpadded."""
     kept = Inputs(literals=[literal for literal in inputs.literals if literal.name not in ignored])
-    value = _FNV_OFFSET
-    for byte in kept.SerializeToString(deterministic=True):
-        value = ((value ^ byte) * _FNV_PRIME) & _64_BITS
+    value = fnv64a(kept.SerializeToString(deterministic=True))
     return base64.urlsafe_b64encode(value.to_bytes(8, "big")).rstrip(b"=").decode()
+
+
+def fnv64a(content: bytes) -> int:
+    """FNV-1a of 64 bits."""
+    value = _FNV_OFFSET
+    for byte in content:
+        value = ((value ^ byte) * _FNV_PRIME) & _64_BITS
+    return value
 
 
 def _folder(project: str, domain: str) -> str:

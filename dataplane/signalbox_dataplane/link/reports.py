@@ -45,6 +45,10 @@ class Listener(Protocol):
     @property
     def session_id(self) -> str: ...
 
+    async def leased(self) -> str:
+        """The session's id, once a lease stream of it has answered: before, the control plane does not know it."""
+        ...
+
     def on_outcome(self, report: AttemptReport, outcome: Outcome) -> None:
         """The report was acknowledged."""
         ...
@@ -103,22 +107,27 @@ class Reports:
         return [report for key in keys for report in self._waiting.pop(key)]
 
     async def _send(self, batch: list[AttemptReport]) -> None:
-        session, sent_at, reply = await self._acknowledged(batch)
-        self._fence.acknowledged(sent_at)
-        for report, outcome in zip(batch, reply.outcomes, strict=False):
-            self._listener.on_outcome(report, outcome)
-        if not reply.session_current and session == self._listener.session_id:
+        reply = await self._answer(batch)
+        if not reply.session_current:
             self._listener.on_replaced()
+            return
+        for report, outcome in zip(batch, reply.outcomes, strict=True):
+            self._listener.on_outcome(report, outcome)
 
-    async def _acknowledged(self, batch: list[AttemptReport]) -> tuple[str, float, ReportResponse]:
-        """The answer to this batch, however often it takes; with the session that sent it, and when."""
+    async def _answer(self, batch: list[AttemptReport]) -> ReportResponse:
+        """The answer to this batch, however often it must be sent."""
 
-        async def send() -> tuple[str, float, ReportResponse]:
-            session, sent_at = self._listener.session_id, self._fence.now()
+        async def send() -> ReportResponse:
+            session, sent_at = await self._listener.leased(), self._fence.now()
             reply = await self._link.report(ReportRequest(session_id=session, reports=batch))
-            if reply.session_current and len(reply.outcomes) != len(batch):
+            if not reply.session_current:
+                if session != self._listener.session_id:  # we started anew meanwhile: no other agent did this
+                    raise ConnectError(Code.ABORTED, "sent in a session that is over")
+                return reply
+            if len(reply.outcomes) != len(batch):
                 raise ConnectError(Code.DATA_LOSS, f"got {len(reply.outcomes)} outcomes for {len(batch)} reports")
-            return session, sent_at, reply
+            self._fence.acknowledged(sent_at)
+            return reply
 
         def failed(error: ConnectError) -> None:
             log.warning("report_waits", reports=len(batch), code=error.code.value, error=error.message)

@@ -45,7 +45,7 @@ class Session:
     def __init__(self, link: ClusterLink, identity: Identity, fence: Fence, facts: ClusterFacts, capacity: int) -> None:
         self.session_id = uuid.uuid4().hex
         self.linked = asyncio.Event()
-        """Set once the first lease stream has answered."""
+        """Set while a lease stream of this session has answered before."""
         self._link = link
         self._identity = identity
         self._fence = fence
@@ -59,6 +59,10 @@ class Session:
     def bind(self, reports: Reports, attempts: Attempts) -> None:
         self._reports = reports
         self._attempts = attempts
+
+    async def leased(self) -> str:
+        await self.linked.wait()
+        return self.session_id
 
     def on_outcome(self, report: AttemptReport, outcome: Outcome) -> None:
         key = key_of(report)
@@ -87,7 +91,7 @@ class Session:
             await self._may_lease.wait()
             await self._identity.ensure()
             self._attempts.cluster = self._identity.cluster
-            lived = asyncio.Event()
+            lived, credential = asyncio.Event(), self._link.credential
             try:
                 async with asyncio.timeout(None) as self._stream:
                     await self._lease(lived)
@@ -96,7 +100,9 @@ class Session:
                 why = "silent"
             except ConnectError as error:
                 why = f"{error.code.value}: {error.message}"
-                if error.code in CREDENTIAL_REFUSED:
+                if (
+                    error.code in CREDENTIAL_REFUSED and credential == self._link.credential
+                ):  # else it was renewed since
                     await self._enrol_again(error)
                     continue
             finally:
@@ -115,6 +121,7 @@ class Session:
 
     async def _start_anew(self) -> None:
         self._may_lease.clear()
+        self.linked.clear()
         self._end_stream()
         await self._attempts.stop_running()
         self.session_id = uuid.uuid4().hex
@@ -139,7 +146,8 @@ class Session:
         async with aclosing(self._link.lease(request, silence=SILENCE)) as stream:
             async for message in stream:
                 lived.set()
-                self.linked.set()
+                if request.session_id == self.session_id:
+                    self.linked.set()
                 self._take(message, known)
 
     def _take(self, message: LeaseResponse, known: _Known) -> None:

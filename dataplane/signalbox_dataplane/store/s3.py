@@ -45,6 +45,10 @@ class S3Store:
         self._client: Any = boto3.client("s3", endpoint_url=endpoint_url, config=config)  # pyright: ignore[reportUnknownMemberType]
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="s3")
 
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        self._client.close()
+
     @property
     def prefix(self) -> str:
         return self._prefix

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from support.dataplane import DataPlane, data_plane
 from support.stub_control_plane import StubControlPlane, stub_control_plane
 

@@ -19,6 +19,7 @@ from flyteidl2.task.common_pb2 import Inputs, NamedLiteral
 from flyteidl2.task.task_definition_pb2 import TaskSpec
 from flyteidl2.workflow.run_definition_pb2 import ErrorInfo
 from google.protobuf.duration_pb2 import Duration
+
 from support.dataplane import OUT, SUCCEED, shell_task
 from support.processes import gone, read_when_there
 from support.stub_control_plane import StubControlPlane
@@ -81,7 +82,7 @@ async def test_a_recoverable_system_error_document_is_reported_as_that(
 @pytest.mark.parametrize(
     ("script", "code", "part"),
     [
-        ("echo almost there; echo lost >&2; exit 3", "ExitCode", "exit code 3 and no error.pb; last lines of its log:\nalmost there\nlost"),
+        ("echo one; echo two >&2; exit 3", "ExitCode", "exit code 3 and no error.pb; last lines of its log:\none\ntwo"),
         ("kill -KILL $$", "Signal", "signal 9 (SIGKILL)"),
         ("exit 0", "OutputsMissing", "neither outputs.pb nor error.pb"),
         ("exec /nowhere/a0", "ExitCode", "/nowhere/a0"),
@@ -104,12 +105,10 @@ async def test_an_end_without_documents_is_a_recoverable_system_failure(
     assert part in error.message
 
 
-async def test_what_an_earlier_grant_of_the_attempt_left_does_not_decide(
-    stub: StubControlPlane, action: str, tmp_path: Path
-) -> None:
+async def test_what_an_earlier_grant_of_the_attempt_left_does_not_decide(stub: StubControlPlane, action: str) -> None:
     left = Path(stub.storage.removeprefix("file://")) / f"runs/r1/{action}/1/error.pb"
     left.parent.mkdir(parents=True)
-    left.write_bytes(Path(error_document(tmp_path, code="Old", message="old")).read_bytes())
+    left.write_bytes(ErrorDocument(error=ContainerError(code="Old", message="old")).SerializeToString())
 
     stub.grant(action, shell_task(SUCCEED), epoch=2)
 

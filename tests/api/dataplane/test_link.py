@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from flyteidl2.common.phase_pb2 import ACTION_PHASE_RUNNING, ACTION_PHASE_SUCCEEDED
+
 from signalbox_wire.cluster.v1.cluster_pb2 import Outcome
 from support.dataplane import SUCCEED, data_plane, environment, shell_task, start
 from support.processes import alive, gone, read_when_there
@@ -123,6 +124,24 @@ async def test_a_grant_that_arrives_twice_runs_once(own_stub: StubControlPlane, 
     assert count.read_text().split() == ["x"]
 
 
+async def test_an_agent_that_starts_before_the_control_plane_waits_for_it(
+    own_stub: StubControlPlane, tmp_path: Path
+) -> None:
+    own_stub.stop_answering()
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(start(environment(own_stub, tmp_path / "state")))
+        await asyncio.sleep(2.5)
+        own_stub.down = False
+        process = await starting
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        line = json.loads(await process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+
+    assert (line["event"], line["cluster"], process.returncode) == ("ready", "local-1", 0)
+
+
 async def test_another_agent_that_took_over_ends_this_one(own_stub: StubControlPlane, tmp_path: Path) -> None:
     async with data_plane(own_stub, tmp_path) as plane:
         pids = await running(own_stub, tmp_path)
@@ -181,13 +200,20 @@ async def test_the_credential_is_owner_only_and_serves_a_restart_without_a_join_
 
 
 async def test_the_credential_is_renewed_at_half_of_its_life(tmp_path: Path) -> None:
-    async with stub_control_plane(f"file://{tmp_path}/store", credential_life=timedelta(seconds=4)) as stub:
-        async with data_plane(stub, tmp_path) as plane:
-            credential = plane.state_dir / "credential.json"
-            async with asyncio.timeout(8):
-                while json.loads(credential.read_text())["token"] == stub.tokens[0]:
-                    await asyncio.sleep(0.1)
-    assert len(stub.tokens) >= 2
+    async with (
+        stub_control_plane(f"file://{tmp_path}/store", credential_life=timedelta(seconds=4)) as stub,
+        data_plane(stub, tmp_path) as plane,
+    ):
+        await stub.until(lambda: len(stub.renewed_with) > 1, within=10)
+        old = stub.renewed_with[0]
+        assert stub.renewed_with[1] != old, "the second renewal is asked for with what the first one gave"
+        stub.tokens.remove(old)  # from here on only newer ones count
+        stub.grant("a0", shell_task(SUCCEED))
+        await stub.ended("a0")
+        credential = json.loads((plane.state_dir / "credential.json").read_text())
+
+    assert credential["token"] in stub.tokens
+    assert len(stub.enrolled_with) == 1, "it was renewed, not enrolled again"
 
 
 async def test_sigkill_of_the_agent_leaves_no_process(own_stub: StubControlPlane, tmp_path: Path) -> None:
