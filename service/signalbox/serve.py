@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -37,8 +38,9 @@ from signalbox.control.reports import Report, Reporter
 from signalbox.log import logger
 from signalbox.reconcile import driver
 from signalbox.rules.phases import Verdict
-from signalbox.settings import Settings, Tls
+from signalbox.settings import Settings
 from signalbox.store.db import Database
+from signalbox.tls import certificate_files
 from signalbox_wire.connect import ServiceApplication
 
 _log = logger("serve")
@@ -143,8 +145,8 @@ async def serve(settings: Settings) -> None:
     sockets = _listen(settings.addresses)
     try:
         async with parts(settings) as made:
-            server = _Server(made, sockets)
-            await server.serve(sockets=list(sockets))
+            with certificate_files(settings) as files:
+                await _Server(made, sockets, files).serve(sockets=list(sockets))
     finally:
         for listening in sockets:
             listening.close()
@@ -166,9 +168,7 @@ def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, made: Parts, sockets: Sequence[socket.socket]) -> None:
-        settings = made.settings
-        tls = settings.tls is Tls.FILES
+    def __init__(self, made: Parts, sockets: Sequence[socket.socket], tls: tuple[Path, Path] | None) -> None:
         super().__init__(
             uvicorn.Config(
                 application(made),
@@ -176,8 +176,8 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-                ssl_certfile=settings.tls_certificate_file if tls else None,
-                ssl_keyfile=settings.tls_key_file if tls else None,
+                ssl_certfile=tls[0] if tls else None,
+                ssl_keyfile=tls[1] if tls else None,
             )
         )
         self._made = made

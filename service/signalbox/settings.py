@@ -29,12 +29,15 @@ class Auth(StrEnum):
 class Tls(StrEnum):
     OFF = "off"
     FILES = "files"
+    """Certificate and key as given."""
+    SELF_SIGNED = "self-signed"
+    """A certificate of this process's own, for the hop behind a load balancer, which does not check it."""
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, extra="forbid")
 
-    database_url: SecretStr
+    database_url: SecretStr = SecretStr("")
     """postgresql:// URL, or empty to take libpq's own variables (PGHOST, PGUSER, ...)."""
     database_pool: int = Field(default=12, ge=3, le=200)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from support.checkout import free_port, until
 from support.processes import alive
@@ -59,13 +61,19 @@ class Stack:
         return done.stdout
 
     def ask(self, rpc: str, **request: Any) -> dict[str, Any]:
-        """An RPC in JSON, as a browser would send it."""
-        done = self._run(
-            "curl", "-sS", "--fail-with-body", "-H", "content-type: application/json",
-            "-d", json.dumps(request), f"{self.url}/{rpc}", within=20,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
+        """An RPC in JSON, as a browser would send it; patient while the service is away, as the SDK is."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                answer = httpx.post(f"{self.url}/{rpc}", json=request, timeout=20)
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.is_success:
+                return answer.json()
+            away = answer is None or answer.status_code == 503
+            assert away, f"{rpc}: {answer.text if answer is not None else ''}"
+            assert time.monotonic() < deadline, f"{rpc}: the service stays away"
+            time.sleep(0.5)
 
     def run_id(self, name: str) -> dict[str, str]:
         return {"org": "local", "project": "flytesnacks", "domain": "development", "name": name}
@@ -96,9 +104,7 @@ class Stack:
     def pids(self, program: str) -> list[int]:
         """Processes of this stack whose command line has `program`, without their guards."""
         return [
-            pid
-            for pid, command in _commands()
-            if program in command and "guard.py" not in command and self._owns(pid)
+            pid for pid, command in _commands() if program in command and "guard.py" not in command and self._owns(pid)
         ]
 
     def log(self, name: str) -> str:

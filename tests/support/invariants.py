@@ -1,0 +1,59 @@
+"""What must hold of the engine's tables, whatever happened: checked in the database itself."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+import psycopg
+
+# Each finds rows that must not exist.
+INVARIANTS: dict[str, LiteralString] = {
+    "an action that is over has work": """
+        SELECT w.run, w.action FROM work w
+          JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (w.org, w.project, w.domain, w.run, w.action)
+         WHERE a.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
+    "a task that is not over has no work": """
+        SELECT a.run, a.name FROM action a
+          LEFT JOIN work w
+            ON (a.org, a.project, a.domain, a.run, a.name) = (w.org, w.project, w.domain, w.run, w.action)
+         WHERE a.kind = 'task' AND w.action IS NULL
+           AND a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
+    "an action had two results": """
+        SELECT run, action, attempt, count(*) FROM event
+         WHERE kind = 'phase' AND phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+         GROUP BY org, project, domain, run, action, attempt HAVING count(*) > 1""",
+    "something followed a success": """
+        SELECT e.run, e.action FROM event e
+          JOIN event s ON (s.org, s.project, s.domain, s.run, s.action) = (e.org, e.project, e.domain, e.run, e.action)
+         WHERE s.kind = 'phase' AND s.phase = 'succeeded' AND e.kind = 'phase' AND e.revision > s.revision""",
+    "revisions of a run have a gap": """
+        SELECT r.name, r.revision, count(e.*) FROM run r
+          LEFT JOIN event e ON (e.org, e.project, e.domain, e.run) = (r.org, r.project, r.domain, r.name)
+         GROUP BY r.org, r.project, r.domain, r.name, r.revision HAVING r.revision <> count(e.*)""",
+    "the last event and the row disagree": """
+        SELECT a.run, a.name, a.phase FROM action a
+          JOIN LATERAL (
+                SELECT phase FROM event e
+                 WHERE (e.org, e.project, e.domain, e.run, e.action) = (a.org, a.project, a.domain, a.run, a.name)
+                   AND e.kind = 'phase' ORDER BY revision DESC LIMIT 1) e ON e.phase <> a.phase""",
+    "an abort is to be told of an action that is over": """
+        SELECT o.run, o.action FROM outbox o
+          JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (o.org, o.project, o.domain, o.run, o.action)
+         WHERE a.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
+    "a child lives below a parent that is over": """
+        SELECT c.run, c.name FROM action c
+          JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
+         WHERE p.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+           AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+           AND c.abort_requested_at IS NULL""",
+}
+
+
+def violations(conninfo: str) -> dict[str, list[tuple[object, ...]]]:
+    """Rows that break an invariant, by its name; {} when all hold."""
+    found: dict[str, list[tuple[object, ...]]] = {}
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for name, query in INVARIANTS.items():
+            if rows := connection.execute(query).fetchall():
+                found[name] = rows
+    return found
