@@ -19,6 +19,7 @@ from signalbox_emulator.aws import MOTO_ENVIRONMENT
 from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_emulator.children import Interrupted, child, interruptible
 from signalbox_emulator.deploy import Deployment, deploy, exclusive, starting_server
+from signalbox_emulator.environment import forget_caller
 from signalbox_emulator.failures import Failure
 
 Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
@@ -191,6 +192,7 @@ def _say(sentence: str, *, stream: TextIO | None = None) -> None:
 
 def main() -> None:
     """Run the command, and exit with its code."""
+    forget_caller()
     sys.exit(app())
 
 

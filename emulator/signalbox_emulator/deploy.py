@@ -78,10 +78,9 @@ def exclusive(state_dir: Path) -> Generator[None]:
 def starting_server(deployment: Deployment) -> Generator[Callable[[], str]]:
     """Start the emulator as a child and yield a function that waits for its endpoint; it ends with the block."""
     command = [sys.executable, "-m", "signalbox_emulator", "serve", "--state-dir", deployment.state_dir, "--with-stdin"]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with (
         deployment.log("server").open("w") as log,
-        child(command, env=kept, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as server,
+        child(command, env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as server,
     ):
         yield lambda: _endpoint(server, deployment)
 
@@ -102,14 +101,14 @@ def deploy(deployment: Deployment, wait_for_endpoint: Callable[[], str]) -> dict
     """
     if not deployment.cdk.exists():
         raise NotFound(f"{deployment.cdk} does not exist: install the project's Node packages, or name another --cdk")
-    alone = with_node(aws_environment(os.environ, _NOBODY, deployment.state_dir))
+    alone = with_node(aws_environment(_NOBODY, deployment.state_dir))
     if assembly.is_current(deployment.project, deployment.assembly, alone):
         deployment.report("nothing changed since the last synthesis")
     else:
         deployment.report("synthesising the stacks")
         assembly.synthesise(deployment.project, deployment.assembly, deployment.cdk, alone, deployment.log("synth"))
     endpoint = wait_for_endpoint()
-    environment = aws_environment(os.environ, endpoint, deployment.state_dir)
+    environment = aws_environment(endpoint, deployment.state_dir)
     steps = _Steps(deployment, with_node(environment), endpoint)
     for account, region in assembly.environments(deployment.assembly, REGION):
         _refuse_other_account(account)

@@ -22,11 +22,16 @@ _OLDEST_NODE = 22
 _DROPPED = ("AWS_", "CDK_", "MOTO_")
 
 
-def aws_environment(caller: Mapping[str, str], endpoint: str, state_dir: Path) -> dict[str, str]:
-    """Return `caller`'s environment turned to the emulator at `endpoint`."""
-    kept = {name: value for name, value in caller.items() if not name.startswith(_DROPPED)}
+def forget_caller() -> None:
+    """Take the caller's AWS, CDK and moto settings out of this process, and so out of every child."""
+    for name in [name for name in os.environ if name.startswith(_DROPPED)]:
+        del os.environ[name]
+
+
+def aws_environment(endpoint: str, state_dir: Path) -> dict[str, str]:
+    """Return this process's environment turned to the emulator at `endpoint`."""
     nowhere = str(state_dir / "no-aws-configuration")
-    return kept | {
+    return dict(os.environ) | {
         # 12 digits, because the cdk CLI remembers the account of a key id, and moto takes such an id for the account.
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "emulator",

@@ -11,11 +11,10 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+
 from signalbox_emulator.aws import ACCOUNT
 
 JsonObject = dict[str, Any]
-
-VPC = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}
 
 
 class Account:

@@ -1,7 +1,6 @@
 """What becomes of stacks, seen through the API: refusals, failures, changes, replacements, deletions."""
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -56,10 +55,10 @@ def test_a_property_without_a_home_fails_by_name_and_leaves_nothing(
 
 def test_a_property_that_the_service_loses_fails_by_name(account: Any) -> None:
     # moto takes the setting and does not keep it, and the capability list does not name it.
-    secret = {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.9.1.0/24"}}
-    secret["Properties"]["OutpostArn"] = "arn:aws:outposts:us-east-1:000000000000:outpost/op-1"
+    properties = {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.9.1.0/24"}
+    properties["OutpostArn"] = "arn:aws:outposts:us-east-1:000000000000:outpost/op-1"
 
-    stack = account.create({"Vpc": _VPC, "Subnet": secret})
+    stack = account.create({"Vpc": _VPC, "Subnet": {"Type": "AWS::EC2::Subnet", "Properties": properties}})
 
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "OutpostArn did not read back as sent" in account.reasons(stack["StackName"])[0]
@@ -279,7 +278,8 @@ def test_the_server_listens_on_loopback_alone(account: Any, server: subprocess.P
 
 def _listening_addresses(pid: int) -> set[str]:
     """Return the local addresses on which process `pid` listens, from /proc, where listening is state 0A."""
-    sockets = {os.readlink(f)[8:-1] for f in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(f).startswith("socket:[")}
+    links = (str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
+    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
     found: set[str] = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:

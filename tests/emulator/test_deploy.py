@@ -1,0 +1,205 @@
+"""The command `signalbox-emulator deploy` with the real cdk CLI: a small project, and the product's own stacks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+JsonObject = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+CDK = ROOT / "node_modules" / ".bin" / "cdk"
+
+_LOGS = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/small", "RetentionInDays": 7}}
+_READ = [
+    sys.executable,
+    "-c",
+    "import boto3; found = boto3.client('logs').describe_log_groups()['logGroups'];"
+     "print([(g['logGroupName'], g.get('retentionInDays')) for g in found])",
+]
+
+
+class Project:
+    """A CDK project of one stack whose app is a copy, so that synthesis takes no time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        self.state_dir = folder / "state"
+        (self.folder / "assembly").mkdir(parents=True)
+        app = {"app": 'cp -r assembly/. "$CDK_OUTDIR"', "watch": {"include": "assembly/**"}}
+        (self.folder / "cdk.json").write_text(json.dumps(app))
+        artifact = {
+            "type": "aws:cloudformation:stack",
+            "environment": "aws://000000000000/us-east-1",
+            "properties": {"templateFile": "small.template.json", "stackName": "small"},
+        }
+        manifest = {"version": "36.0.0", "artifacts": {"small": artifact}}
+        (self.folder / "assembly" / "manifest.json").write_text(json.dumps(manifest))
+
+    def write(self, resources: JsonObject) -> None:
+        (self.folder / "assembly" / "small.template.json").write_text(json.dumps({"Resources": resources}))
+
+    def command(self, *options: str, then: list[str] | None = None) -> list[str]:
+        where = ["--project", str(self.folder), "--state-dir", str(self.state_dir), "--cdk", str(CDK)]
+        return [sys.executable, "-m", "signalbox_emulator", "deploy", *where, *options, "--", *(then or [])]
+
+    def deploy(self, *options: str, then: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*options, then=then), capture_output=True, text=True, check=False, timeout=120, env=_hostile()
+        )
+
+
+def _hostile() -> dict[str, str]:
+    """Return an environment that would lead to a real account if anything of it got through."""
+    return dict(os.environ) | {
+        "AWS_PROFILE": "production",
+        "AWS_ACCESS_KEY_ID": "AKIAREALREALREALREAL",
+        "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+        "AWS_REGION": "eu-west-1",
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_deploy_again_change_and_forget(project: Project) -> None:
+    project.write({"Logs": _LOGS})
+    first = project.deploy(then=_READ)
+    assert (first.returncode, first.stdout.strip()) == (0, "[('/small', 7)]"), first.stderr
+    assert "small: deployed" in first.stderr
+
+    again = project.deploy(then=["sh", "-c", 'test "$SIGNALBOX_EMULATOR" = 1 && exit 9'])
+    assert again.returncode == 9, again.stderr
+    assert again.stderr.splitlines()[0] == "nothing changed since the last synthesis"
+    assert "small: no changes" in again.stderr
+    assert "bootstrapping" not in again.stderr
+
+    changed = json.loads(json.dumps(_LOGS))
+    changed["Properties"]["RetentionInDays"] = 30
+    project.write({"Logs": changed})
+    third = project.deploy(then=_READ)
+    assert (third.returncode, third.stdout.strip()) == (0, "[('/small', 30)]"), third.stderr
+
+    forget = [
+        sys.executable,
+        "-m",
+        "signalbox_emulator",
+        "destroy",
+        "--state-dir",
+        str(project.state_dir),
+        "-o",
+        "json",
+    ]
+    answers = [json.loads(subprocess.run(forget, capture_output=True, check=True).stdout) for _ in range(2)]
+    assert [answer["existed"] for answer in answers] == [True, False]
+
+
+def test_a_type_that_is_not_known_ends_with_7_and_one_sentence(project: Project) -> None:
+    project.write({"Logs": _LOGS, "Odd": {"Type": "AWS::Athena::WorkGroup"}})
+
+    result = project.deploy(then=_READ)
+
+    assert result.returncode == 7
+    assert result.stdout == ""
+    assert "AWS::Athena::WorkGroup (Odd)" in result.stderr.splitlines()[-1]
+
+
+def test_a_failing_resource_is_named_and_the_next_deployment_starts_clean(project: Project) -> None:
+    bad = json.loads(json.dumps(_LOGS))
+    bad["Properties"]["Colour"] = "red"
+    project.write({"Logs": bad})
+    failed = project.deploy(then=_READ)
+    assert failed.returncode == 7
+    assert "stack small, resource Logs (AWS::Logs::LogGroup): AWS::Logs::LogGroup.Colour" in failed.stderr
+
+    project.write({"Logs": _LOGS})
+    result = project.deploy(then=_READ)
+    assert (result.returncode, result.stdout.strip()) == (0, "[('/small', 7)]"), result.stderr
+
+
+def test_a_half_written_state_is_discarded_with_a_sentence(project: Project) -> None:
+    project.write({"Logs": _LOGS})
+    assert project.deploy().returncode == 0
+    recorded = project.state_dir / "stacks.json"
+    recorded.write_text(recorded.read_text()[:-200])
+
+    result = project.deploy(then=_READ)
+
+    assert result.returncode == 0, result.stderr
+    assert "the recorded account is discarded, and starts empty" in result.stderr
+    assert "small: deployed" in result.stderr
+
+
+def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> None:
+    project.write({"Logs": _LOGS})
+    then = ["sh", "-c", "echo up; exec sleep 1000"]
+    with subprocess.Popen(
+        project.command(then=then), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_hostile()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        children = _descendants(process.pid)
+        assert len(children) >= 2
+
+        second = project.deploy()
+        assert second.returncode == 5
+        assert f"in use by process {process.pid}" in second.stderr
+
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert time.monotonic() - started < 5
+    assert not [pid for pid in children if _alive(pid)]
+
+
+def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothing_changes(tmp_path: Path) -> None:
+    report, where = tmp_path / "report.json", ["--project", str(ROOT), "--state-dir", str(tmp_path / "state")]
+    audit = [sys.executable, str(Path(__file__).with_name("read_back.py")), str(report)]
+    command = [sys.executable, "-m", "signalbox_emulator", "deploy", *where, "--", *audit]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=_hostile())
+
+    first = run()
+    assert first.returncode == 0, first.stderr
+    found = json.loads(report.read_text())
+    assert found["lost"] == []
+    assert found["properties"]["kept"] > 250
+    assert found["properties"]["unresolved"] < found["properties"]["kept"] / 2
+    assert found["plain"]["encrypted"] is True
+    assert found["plain"]["key_rotates"] is True
+    assert found["plain"]["backup_days"] >= 35
+    assert len(set(found["plain"]["zones"])) == 2
+    assert found["plain"]["protocols"] == ["HTTP", "HTTPS"]
+
+    second = run()
+    assert second.returncode == 0, second.stderr
+    assert [f"{stack}: no changes" in second.stderr for stack in found["stacks"]] == [True] * len(found["stacks"])
+    assert json.loads(report.read_text())["lost"] == []
+
+
+def _descendants(pid: int) -> list[int]:
+    return _closure(pid, lambda parent: Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+
+
+def _closure(pid: int, children: Callable[[int], list[str]]) -> list[int]:
+    found = [int(child) for child in children(pid)]
+    return found + [below for child in found for below in _closure(child, children)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
