@@ -64,7 +64,9 @@ def _tell(found: report.Report, form: Form) -> int:
     return _FAILED if found.troubles else 0
 
 
-Assembly = Annotated[Path, Parameter(help="Folder of the synthesised cloud assembly (cdk.out).")]
+Assembly = Annotated[
+    Path, Parameter(env_var="SIGNALBOX_CLOUD_ASSEMBLY", help="Folder of the synthesised cloud assembly (cdk.out).")
+]
 
 
 @app.command

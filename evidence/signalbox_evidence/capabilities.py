@@ -33,10 +33,8 @@ class Limit(BaseModel):
         """Whether a finding's attribute (`AWS::RDS::DBInstance.AvailabilityZone`) is this one or a part of it."""
         if self.property:
             return attribute == self.property or attribute.startswith(f"{self.property}.")
-        type_name, _, path = attribute.partition(".")
-        service = type_name.split("::")[1].lower()
-        name = self.attribute.rpartition(".")[2]
-        return _SERVICES.get(service, service) == self.service and path.rpartition(".")[2].lower() == name.lower()
+        _, service, path = attribute.lower().split("::", 2)
+        return _SERVICES.get(service, service) == self.service and path == self.attribute.lower()
 
 
 class Capabilities:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from signalbox_evidence.canonical import name_uuid, utc
 from signalbox_evidence.catalogue import Catalogue, Frozen, Mode
 from signalbox_evidence.errors import BadInput
-from signalbox_evidence.live.reader import Identity
+from signalbox_evidence.live.clients import Identity
 from signalbox_evidence.observation import Observation, Status
 from signalbox_evidence.template.assembly import Assembly, Validation
 

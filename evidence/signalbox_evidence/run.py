@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from signalbox_evidence.capabilities import NO_LIMITS, Capabilities
 from signalbox_evidence.catalogue import Catalogue, Mode, Params, ParamValue
 from signalbox_evidence.errors import BadInput
-from signalbox_evidence.live.reader import Identity, Reader
+from signalbox_evidence.live.clients import Clients, Identity
+from signalbox_evidence.live.reader import Reader
 from signalbox_evidence.live.world import LiveWorld
 from signalbox_evidence.observation import Context, Observation, observe
 from signalbox_evidence.report import EMULATOR_NOTICE, Emulator, Report, compose, run_id
@@ -74,8 +75,9 @@ def carry_out(
     reader: Reader | None = None
     emulator: Emulator | None = None
     if Mode.LIVE in modes:
-        reader = Reader(_region(assembly))
-        identity = reader.identity()
+        clients = Clients(_region(assembly))
+        identity = clients.identity()
+        reader = Reader(clients)
         _check_account(assembly, identity)
         emulator = _emulator(identity, capabilities)
     elif capabilities is not None:

@@ -1,4 +1,4 @@
-"""Every control that checks the template: it holds for the real one, and fails, alone, when its one thing is weakened."""
+"""Every control that checks the template: it holds for the real one, and fails, alone, when its one thing is weak."""
 
 import json
 from collections import Counter
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any  # reports are free JSON
 
 import pytest
+
 from signalbox_evidence.__main__ import main
 from signalbox_evidence.catalogue import Mode, load
-
 from support.assemblies import Draft, change
-from support.template_weakenings import CLUSTER, KEY, LOGS, TASK, WEAKENED, Weakened, _statement
+from support.template_weakenings import CLUSTER, KEY, LOGS, TASK, WEAKENED, Weakened, allow
 
 IN_TEMPLATE = [control.id for control in load().controls if Mode.TEMPLATE in control.modes]
 
@@ -120,7 +120,7 @@ def test_values_are_followed_through_exports_joins_and_parameters_in_ssm(
     draft.stacks["signalbox-data"]["Parameters"]["KeyArn"] = parameter
     change(CLUSTER, "KmsKeyId", {"Ref": "KeyArn"})(draft)
     logs = draft.id_of(LOGS, "FlowLogs")
-    _statement({"Action": "logs:PutLogEvents", "Resource": {"Fn::Sub": f"${{{logs}.Arn}}:log-stream:*"}})(draft)
+    allow({"Action": "logs:PutLogEvents", "Resource": {"Fn::Sub": f"${{{logs}.Arn}}:log-stream:*"}})(draft)
 
     code, statuses, _ = check(capsys, draft.write(tmp_path))
 

@@ -84,6 +84,10 @@ class Draft:
         return directory
 
 
+def _key(name: str) -> Any:
+    return int(name) if name.isdigit() else name
+
+
 Weakening = Callable[[Draft], None]
 
 
@@ -94,8 +98,8 @@ def change(type_name: str, path: str, value: object, *, named: str = "") -> Weak
         *parents, last = path.split(".")
         target: Any = draft.properties(type_name, named)
         for name in parents:
-            target = target[int(name)] if isinstance(target, list) else target[name]
-        key = int(last) if isinstance(target, list) else last
+            target = target[_key(name)]
+        key = _key(last)
         if value is None:
             del target[key]
         else:

@@ -83,21 +83,23 @@ def _open(named: str, rule: dict[str, Any]) -> Weakening:
     return apply
 
 
-def _statement(statement: dict[str, Any]) -> Weakening:
+def allow(statement: dict[str, Any]) -> Weakening:
+    """One more statement of the first policy of a role."""
+
     def apply(draft: Draft) -> None:
         draft.properties(POLICY)["PolicyDocument"]["Statement"].append({"Effect": "Allow", **statement})
 
     return apply
 
 
-def _key_statement(statement: dict[str, Any]) -> Weakening:
+def _keyallow(statement: dict[str, Any]) -> Weakening:
     def apply(draft: Draft) -> None:
         draft.properties(KEY)["KeyPolicy"]["Statement"].append({"Effect": "Allow", "Resource": "*", **statement})
 
     return apply
 
 
-def _bucket_statement(statement: dict[str, Any]) -> Weakening:
+def _bucketallow(statement: dict[str, Any]) -> Weakening:
     def apply(draft: Draft) -> None:
         document = draft.properties("AWS::S3::BucketPolicy")["PolicyDocument"]
         document["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **statement})
@@ -175,16 +177,10 @@ def _one_zone_service(draft: Draft) -> None:
 
 
 def _scale_to_one(draft: Draft) -> None:
-    service = draft.id_of(SERVICE)
-    resource = {"Fn::Join": ["", ["service/", {"Ref": "Cluster"}, "/", {"Fn::GetAtt": [service, "Name"]}]]}
-    cluster = draft.id_of("AWS::ECS::Cluster")
-    resource["Fn::Join"][1][1] = {"Ref": cluster}
+    service, cluster = draft.id_of(SERVICE), draft.id_of("AWS::ECS::Cluster")
+    resource = {"Fn::Join": ["", ["service/", {"Ref": cluster}, "/", {"Fn::GetAtt": [service, "Name"]}]]}
     target = {"MinCapacity": 1, "MaxCapacity": 4, "ResourceId": resource, "ServiceNamespace": "ecs"}
     draft.add(SERVICE, "Scaling", {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": target})
-
-
-def _add(beside: str, type_name: str, properties: dict[str, Any]) -> Weakening:
-    return lambda draft: draft.add(beside, "Intruder", {"Type": type_name, "Properties": properties})
 
 
 def _peer(draft: Draft) -> None:
@@ -233,10 +229,10 @@ WEAKENED = [
     Weakened(
         "DAT-04",
         "anybody may decrypt",
-        _key_statement({"Action": "kms:Decrypt", "Principal": "*"}),
+        _keyallow({"Action": "kms:Decrypt", "Principal": "*"}),
         frozenset({"DAT-12"}),
     ),
-    Weakened("DAT-04", "one role administers and uses", _key_statement({"Action": "kms:*", "Principal": _MASTER})),
+    Weakened("DAT-04", "one role administers and uses", _keyallow({"Action": "kms:*", "Principal": _MASTER})),
     Weakened("DAT-05", "deleted within a week", change(KEY, "PendingWindowInDays", 7)),
     Weakened("DAT-05", "deleted with its stack", attribute(KEY, "DeletionPolicy", "Delete"), frozenset({"BCP-10"})),
     Weakened("DAT-08", "a log group without a key", change(LOGS, "KmsKeyId", None)),
@@ -244,12 +240,12 @@ WEAKENED = [
     Weakened("DAT-10", "public policies allowed", change(BUCKET, f"{_NO_BLOCK}.BlockPublicPolicy", value=False)),
     Weakened("DAT-10", "no block at all", change(BUCKET, _NO_BLOCK, None)),
     Weakened("DAT-10", "ACLs in force", change(BUCKET, "OwnershipControls.Rules.0.ObjectOwnership", "ObjectWriter")),
-    Weakened("DAT-12", "another account reads the bucket", _bucket_statement({"Principal": {"AWS": OTHER_ACCOUNT}})),
-    Weakened("DAT-12", "everybody reads the bucket", _bucket_statement({"Principal": "*"})),
+    Weakened("DAT-12", "another account reads the bucket", _bucketallow({"Principal": {"AWS": OTHER_ACCOUNT}})),
+    Weakened("DAT-12", "everybody reads the bucket", _bucketallow({"Principal": "*"})),
     Weakened(
         "DAT-12",
         "another account uses the key",
-        _key_statement({"Action": "kms:Decrypt", "Principal": {"AWS": "999999999999"}}),
+        _keyallow({"Action": "kms:Decrypt", "Principal": {"AWS": "999999999999"}}),
     ),
     Weakened("NET-01", "an address reaches the database", _admit({"CidrIp": "10.0.0.0/8"})),
     Weakened("NET-01", "the load balancer reaches it", _admit_load_balancer),
@@ -261,6 +257,7 @@ WEAKENED = [
     Weakened("NET-03", "publicity not said", change(INSTANCE, "PubliclyAccessible", None)),
     Weakened("NET-04", "tasks with a public address", change(SERVICE, f"{_NETWORK}.AssignPublicIp", "ENABLED")),
     Weakened("NET-04", "addresses not said", change(SERVICE, f"{_NETWORK}.AssignPublicIp", None)),
+    Weakened("NET-04", "tasks in public subnets", _public_subnets),
     Weakened(
         "NET-06", "a third port of the edge", _open("Edge", {"CidrIp": "0.0.0.0/0", "FromPort": 22, "ToPort": 22})
     ),
@@ -276,7 +273,7 @@ WEAKENED = [
     Weakened(
         "NET-12",
         "a role of another account",
-        _statement({"Action": "sts:AssumeRole", "Resource": "arn:aws:iam::999999999999:role/tenant"}),
+        allow({"Action": "sts:AssumeRole", "Resource": "arn:aws:iam::999999999999:role/tenant"}),
     ),
     Weakened("TLS-01", "an old policy", change(LISTENER, "SslPolicy", "ELBSecurityPolicy-2016-08", named="Https")),
     Weakened("TLS-01", "no policy", change(LISTENER, "SslPolicy", None, named="Https")),
@@ -310,9 +307,9 @@ WEAKENED = [
     Weakened("BCP-10", "database deleted with its stack", attribute(CLUSTER, "DeletionPolicy", "Delete")),
     Weakened("BCP-10", "logs deleted when replaced", attribute(LOGS, "UpdateReplacePolicy", None)),
     Weakened("BCP-10", "bucket deleted with its stack", attribute(BUCKET, "DeletionPolicy", None)),
-    Weakened("IAM-01", "everything of a service", _statement({"Action": "s3:*", "Resource": "arn:aws:s3:::x/*"})),
-    Weakened("IAM-01", "every resource", _statement({"Action": "s3:GetObject", "Resource": "*"})),
-    Weakened("IAM-01", "by exclusion", _statement({"NotAction": "iam:*", "Resource": "arn:aws:s3:::x"})),
+    Weakened("IAM-01", "everything of a service", allow({"Action": "s3:*", "Resource": "arn:aws:s3:::x/*"})),
+    Weakened("IAM-01", "every resource", allow({"Action": "s3:GetObject", "Resource": "*"})),
+    Weakened("IAM-01", "by exclusion", allow({"NotAction": "iam:*", "Resource": "arn:aws:s3:::x"})),
     Weakened("IAM-01", "AWS's administrator", change(ROLE, "ManagedPolicyArns", ["arn:aws:iam::aws:policy/PowerUser"])),
     Weakened("IAM-03", "another account", _trust({"Principal": {"AWS": OTHER_ACCOUNT}})),
     Weakened("IAM-03", "everybody", _trust({"Principal": "*"})),

@@ -1,46 +1,21 @@
-"""The one door to AWS: read-only, complete, recorded.
+"""The one door to AWS: complete and recorded.
 
-No call outside of READS leaves the machine, whoever makes it: the hook sits in the session that every client is made
-from. Every page of every answer is read; each is kept as a raw record. A denied, throttled or failed call is raised as
+Every page of every answer is read; each is kept as a raw record. A denied, throttled or failed call is raised as
 ReadFailed (and remembered, so that ten controls do not wait for it ten times); it is never an empty answer.
 """
 
-import os
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any  # clients and answers of a service chosen at run time have no narrower type
-from urllib.parse import urlparse
+from typing import Any  # answers of a service chosen at run time have no narrower type
 
-import boto3
 from botocore import xform_name
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    ReadTimeoutError,
-)
-from botocore.model import OperationModel
+from botocore.exceptions import BotoCoreError, ClientError
 
 from signalbox_evidence.canonical import canonical, digest, utc
 from signalbox_evidence.catalogue import Frozen
-from signalbox_evidence.errors import BadInput, Denied, ReadFailed, Unreachable
+from signalbox_evidence.errors import ReadFailed
+from signalbox_evidence.live.clients import Clients, NotAllowed
 from signalbox_evidence.live.reads import READS, keep
-
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".c2s.ic.gov", ".sc2s.sgov.gov")
-_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 4},
-    connect_timeout=5,
-    read_timeout=30,
-    user_agent_extra="signalbox-evidence",
-)
-
-
-class NotAllowed(RuntimeError):
-    """A call that is not in the allow-list: a fault of this program, never of its surroundings."""
 
 
 class Call(Frozen):
@@ -57,69 +32,16 @@ class Call(Frozen):
     error: str | None = None
 
 
-class Identity(Frozen):
-    """Who asked, as sts told, and where."""
-
-    account: str
-    arn: str
-    region: str
-    endpoint: str
-    is_emulator: bool
-
-
 Pages = list[dict[str, Any]]
-
-
-def _refuse_others(model: OperationModel, **_: object) -> None:
-    name = f"{model.service_model.service_name}:{model.name}"
-    if name not in READS:
-        raise NotAllowed(f"{name} is not in the allow-list of reads")
-
-
-def guarded_session(region: str | None) -> boto3.Session:
-    """A session whose clients can make the allowed calls and no other."""
-    session = boto3.Session(region_name=region)
-    session.events.register("before-call", _refuse_others)
-    return session
 
 
 class Reader:
     """Makes allowed calls; keeps `raw` (digest -> canonical bytes) of every answer."""
 
-    def __init__(self, region: str | None = None) -> None:
-        self._session = guarded_session(region)
-        self._clients: dict[str, Any] = {}
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
         self._answers: dict[bytes, tuple[Pages, list[Call]] | ReadFailed] = {}
         self.raw: dict[str, bytes] = {}
-
-    def client(self, service: str) -> Any:
-        """A client of that service; its calls pass the same allow-list."""
-        if service not in self._clients:
-            session: Any = self._session  # the stubs type clients by literal service names
-            self._clients[service] = session.client(service, config=_CONFIG)
-        return self._clients[service]
-
-    def identity(self) -> Identity:
-        """Who we are. Raises Unreachable, Denied or BadInput: without it nothing can be collected."""
-        try:
-            client = self.client("sts")
-            answer = client.get_caller_identity()
-        except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError) as error:
-            raise Unreachable(f"AWS does not answer: {error}") from error
-        except NoRegionError as error:
-            raise BadInput("no region: the assembly names none, so set AWS_REGION") from error
-        except (NoCredentialsError, ClientError, BotoCoreError) as error:
-            raise Denied(f"sts:GetCallerIdentity: {error}") from error
-        endpoint = str(client.meta.endpoint_url)
-        host = urlparse(endpoint).hostname or ""
-        declared = os.environ.get("SIGNALBOX_EMULATOR") == "1"
-        return Identity(
-            account=answer["Account"],
-            arn=answer["Arn"],
-            region=str(client.meta.region_name),
-            endpoint=endpoint,
-            is_emulator=declared or not host.endswith(_AWS_DOMAINS),
-        )
 
     def read(self, name: str, params: dict[str, Any], missing: Collection[str] = ()) -> tuple[Pages, list[Call]]:
         """Every page of the answer to `service:Operation`, kept fields only, and the calls that it took.
@@ -145,7 +67,7 @@ class Reader:
         pages: Pages = []
         calls: list[Call] = []
         try:
-            client = self.client(service)
+            client = self._clients.of(service)
             if client.can_paginate(method):
                 answers = client.get_paginator(method).paginate(**params)
             else:

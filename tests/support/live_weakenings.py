@@ -1,0 +1,438 @@
+"""For each control, what weakens exactly that property of the deployed account.
+
+Where the emulator can be brought into the weak state by its API, it is (`changed`, undone afterwards); where AWS or
+moto allows no such change, or moto cannot hold the property at all, the answer is altered on the way in (`told`).
+"""
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any  # answers are free JSON
+
+from support.emulated_account import Account, Tamper
+
+Weaken = Callable[[Account], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Weakened:
+    control: str
+    title: str
+    apply: Weaken
+    also: frozenset[str] = field(default_factory=frozenset[str])
+
+
+def rows(field: str, **values: Any) -> Tamper:
+    """Set members of every row of the answer's list; None takes one away."""
+
+    def tamper(answer: dict[str, Any]) -> None:
+        for row in answer[field]:
+            for name, value in values.items():
+                row[name] = value
+                if value is None:
+                    del row[name]
+
+    return tamper
+
+
+def _services(**values: Any) -> Tamper:
+    return rows("services", **values)
+
+
+def _clusters(**values: Any) -> Tamper:
+    return rows("DBClusters", **values)
+
+
+def _window(*, lag: timedelta = timedelta(minutes=4), reach: timedelta = timedelta(days=35)) -> Tamper:
+    now = datetime.now(UTC)
+    created = now - timedelta(days=100)
+    return _clusters(ClusterCreateTime=created, EarliestRestorableTime=now - reach, LatestRestorableTime=now - lag)
+
+
+_ROLLOUT = {"minimumHealthyPercent": 100, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+HELD: list[tuple[str, Tamper]] = [
+    (
+        "ecs:DescribeServices",
+        _services(
+            runningCount=2,
+            deploymentConfiguration=_ROLLOUT,
+            availabilityZoneRebalancing="ENABLED",
+            enableExecuteCommand=False,
+        ),
+    ),
+    ("kms:GetKeyRotationStatus", lambda answer: answer.update(RotationPeriodInDays=365)),
+    ("rds:DescribeDBClusters", _window()),
+]
+"""What moto cannot hold, as AWS would answer it for our stacks: with it, every control is satisfied."""
+
+
+def told(operation: str, tamper: Tamper) -> Weaken:
+    return lambda account: account.told([(operation, tamper)])
+
+
+def changed(do: Callable[[Account], Callable[[], Any]]) -> Weaken:
+    """`do` changes the account and returns what undoes it."""
+
+    @contextmanager
+    def weaken(account: Account) -> Generator[None]:
+        undo = do(account)
+        try:
+            yield
+        finally:
+            undo()
+
+    return weaken
+
+
+def _ingress(named: str, permission: dict[str, Any]) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        ec2 = account.api("ec2")
+        group = account.ids("AWS::EC2::SecurityGroup", named)[0]
+        whole = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, **permission}
+        rule = {"GroupId": group, "IpPermissions": [whole]}
+        ec2.authorize_security_group_ingress(**rule)
+        return lambda: ec2.revoke_security_group_ingress(**rule)
+
+    return changed(do)
+
+
+def _edge_reaches_database(account: Account) -> AbstractContextManager[None]:
+    edge = account.ids("AWS::EC2::SecurityGroup", "Edge")[0]
+    return _ingress("Database", {"UserIdGroupPairs": [{"GroupId": edge}]})(account)
+
+
+def _stranger_reaches_database(account: Account) -> Callable[[], Any]:
+    """A group made by hand in the same VPC."""
+    ec2 = account.api("ec2")
+    vpc, database = account.ids("AWS::EC2::VPC")[0], account.ids("AWS::EC2::SecurityGroup", "Database")[0]
+    group = ec2.create_security_group(GroupName="by-hand", Description="by hand", VpcId=vpc)["GroupId"]
+    permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [{"GroupId": group}]}
+    ec2.authorize_security_group_ingress(GroupId=database, IpPermissions=[permission])
+
+    def undo() -> None:
+        ec2.revoke_security_group_ingress(GroupId=database, IpPermissions=[permission])
+        ec2.delete_security_group(GroupId=group)
+
+    return undo
+
+
+def _internet(named: str) -> Callable[[Account], Callable[[], Any]]:
+    def do(account: Account) -> Callable[[], Any]:
+        ec2 = account.api("ec2")
+        table = account.ids("AWS::EC2::RouteTable", named)[0]
+        gateway = account.ids("AWS::EC2::InternetGateway")[0]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="8.8.8.0/24", GatewayId=gateway)
+        return lambda: ec2.delete_route(RouteTableId=table, DestinationCidrBlock="8.8.8.0/24")
+
+    return do
+
+
+def _peer(account: Account) -> Callable[[], Any]:
+    ec2 = account.api("ec2")
+    other = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    answer = ec2.create_vpc_peering_connection(VpcId=account.ids("AWS::EC2::VPC")[0], PeerVpcId=other)
+    name = answer["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+
+    def undo() -> None:
+        ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=name)
+        ec2.delete_vpc(VpcId=other)
+
+    return undo
+
+
+def _policy(statement: dict[str, Any]) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        iam = account.api("iam")
+        role = account.ids("AWS::IAM::Role", "TaskRole")[0]
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+        iam.put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=json.dumps(document))
+        return lambda: iam.delete_role_policy(RoleName=role, PolicyName="by-hand")
+
+    return changed(do)
+
+
+def _attached(account: Account) -> Callable[[], Any]:
+    iam, role = account.api("iam"), account.ids("AWS::IAM::Role", "TaskRole")[0]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    arn = iam.create_policy(PolicyName="by-hand", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+
+    def undo() -> None:
+        iam.detach_role_policy(RoleName=role, PolicyArn=arn)
+        iam.delete_policy(PolicyArn=arn)
+
+    return undo
+
+
+def _trust(change: Callable[[list[dict[str, Any]]], None]) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        iam, role = account.api("iam"), account.ids("AWS::IAM::Role", "TaskRole")[0]
+        before = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        after = json.loads(json.dumps(before))
+        change(after["Statement"])
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(after))
+        return lambda: iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(before))
+
+    return changed(do)
+
+
+def _key_policy(statement: dict[str, Any]) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        kms, key = account.api("kms"), account.ids("AWS::KMS::Key", "Key961")[0]
+        before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+        after = json.loads(before)
+        after["Statement"].append({"Effect": "Allow", "Resource": "*", **statement})
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(after))
+        return lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
+
+    return changed(do)
+
+
+def _no_rotation(account: Account) -> Callable[[], Any]:
+    kms, key = account.api("kms"), account.ids("AWS::KMS::Key")[0]
+    kms.disable_key_rotation(KeyId=key)
+    return lambda: kms.enable_key_rotation(KeyId=key)
+
+
+def _bucket_policy(account: Account) -> Callable[[], Any]:
+    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
+    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    after = json.loads(before)
+    foreign = {"AWS": "arn:aws:iam::999999999999:root"}
+    grant = {"Effect": "Allow", "Principal": foreign, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    after["Statement"].append(grant)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after))
+    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
+
+
+_BLOCK = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def _block(values: dict[str, bool] | None) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
+        whole = dict.fromkeys(_BLOCK, True)
+        if values is None:
+            s3.delete_public_access_block(Bucket=bucket)
+        else:
+            s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={**whole, **values})
+        return lambda: s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=whole)
+
+    return changed(do)
+
+
+def _database(**values: Any) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        rds, name = account.api("rds"), account.ids("AWS::RDS::DBCluster")[0]
+        before = rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
+        rds.modify_db_cluster(DBClusterIdentifier=name, **values)
+        return lambda: rds.modify_db_cluster(DBClusterIdentifier=name, **{key: before[key] for key in values})
+
+    return changed(do)
+
+
+def _instances(**values: Any) -> Weaken:
+    return told("rds:DescribeDBInstances", rows("DBInstances", **values))
+
+
+def _last_reader(answer: dict[str, Any]) -> None:
+    answer["DBInstances"][1]["PromotionTier"] = 15
+
+
+def _route_to_interface(answer: dict[str, Any]) -> None:
+    """In every table that leads nowhere: those of the isolated subnets."""
+    for table in answer["RouteTables"]:
+        if all(route.get("GatewayId") == "local" for route in table["Routes"]):
+            table["Routes"].append({"DestinationCidrBlock": "0.0.0.0/0", "NetworkInterfaceId": "eni-1"})
+
+
+def _one_subnet(answer: dict[str, Any]) -> None:
+    for service in answer["services"]:
+        network = service["networkConfiguration"]["awsvpcConfiguration"]
+        network["subnets"] = network["subnets"][:1]
+
+
+def _variable(name: str, value: str) -> Weaken:
+    return _containers(lambda container: container["environment"].append({"name": name, "value": value}))
+
+
+def _plain_parameters(account: Account) -> Callable[[], Any]:
+    rds, group = account.api("rds"), account.ids("AWS::RDS::DBClusterParameterGroup")[0]
+
+    def put(value: str) -> None:
+        parameter = {"ParameterName": "rds.force_ssl", "ParameterValue": value, "ApplyMethod": "immediate"}
+        rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[parameter])
+
+    put("0")
+    return lambda: put("1")
+
+
+def _listener(named: str, **values: Any) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        elb = account.api("elbv2")
+        arn = next(arn for arn in account.ids("AWS::ElasticLoadBalancingV2::Listener", named))
+        before = elb.describe_listeners(ListenerArns=[arn])["Listeners"][0]
+        values_ = {key: value(account) if callable(value) else value for key, value in values.items()}
+        elb.modify_listener(ListenerArn=arn, **values_)
+        return lambda: elb.modify_listener(ListenerArn=arn, **{key: before[key] for key in values})
+
+    return changed(do)
+
+
+def _forward(account: Account) -> list[dict[str, Any]]:
+    return [{"Type": "forward", "TargetGroupArn": account.ids("AWS::ElasticLoadBalancingV2::TargetGroup")[0]}]
+
+
+def _rule(account: Account) -> Callable[[], Any]:
+    elb, listener = account.api("elbv2"), account.ids("AWS::ElasticLoadBalancingV2::Listener", "Http4")[0]
+    condition = {"Field": "path-pattern", "Values": ["/plain"]}
+    answer = elb.create_rule(ListenerArn=listener, Conditions=[condition], Priority=1, Actions=_forward(account))
+    return lambda: elb.delete_rule(RuleArn=answer["Rules"][0]["RuleArn"])
+
+
+def _balancer(account: Account) -> Callable[[], Any]:
+    elb, arn = account.api("elbv2"), account.ids("AWS::ElasticLoadBalancingV2::LoadBalancer")[0]
+
+    def put(value: str) -> None:
+        attribute = {"Key": "deletion_protection.enabled", "Value": value}
+        elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[attribute])
+
+    put("false")
+    return lambda: put("true")
+
+
+def _containers(change: Callable[[dict[str, Any]], Any]) -> Weaken:
+    def tamper(answer: dict[str, Any]) -> None:
+        change(answer["taskDefinition"]["containerDefinitions"][0])
+
+    return told("ecs:DescribeTaskDefinition", tamper)
+
+
+def _retention(account: Account) -> Callable[[], Any]:
+    logs, name = account.api("logs"), account.ids("AWS::Logs::LogGroup", "FlowLogs")[0]
+    logs.put_retention_policy(logGroupName=name, retentionInDays=30)
+    return lambda: logs.put_retention_policy(logGroupName=name, retentionInDays=400)
+
+
+def _subnets_in_two_zones(answer: dict[str, Any]) -> None:
+    for subnet in answer["Subnets"]:
+        if subnet["AvailabilityZone"] == "us-east-1c":
+            subnet["AvailabilityZone"] = "us-east-1b"
+
+
+def _service_network(**values: Any) -> Tamper:
+    def tamper(answer: dict[str, Any]) -> None:
+        for service in answer["services"]:
+            service["networkConfiguration"]["awsvpcConfiguration"].update(values)
+
+    return tamper
+
+
+def _members(answer: dict[str, Any]) -> None:
+    for cluster in answer["DBClusters"]:
+        cluster["DBClusterMembers"][0]["DBClusterParameterGroupStatus"] = "pending-reboot"
+
+
+def _ssl_mode(container: dict[str, Any]) -> None:
+    next(row for row in container["environment"] if row["name"] == "PGSSLMODE")["value"] = "prefer"
+
+
+def _forget_source(statements: list[dict[str, Any]]) -> None:
+    del statements[0]["Condition"]
+
+
+def _foreign_trust(statements: list[dict[str, Any]]) -> None:
+    statements.append({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": _FOREIGN})
+
+
+def _key_state(state: str | None) -> Weaken:
+    return told("kms:DescribeKey", lambda answer: rows("keys", KeyState=state)({"keys": [answer["KeyMetadata"]]}))
+
+
+_WORLD_22 = {"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+_WORLD_443 = {"FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+_SERVICES, _CLUSTERS = "ecs:DescribeServices", "rds:DescribeDBClusters"
+_LOGS, _FLOW_LOGS, _ENDPOINTS = "logs:DescribeLogGroups", "ec2:DescribeFlowLogs", "ec2:DescribeVpcEndpoints"
+_ROTATION, _STACKS = "kms:GetKeyRotationStatus", "cloudformation:DescribeStacks"
+_TARGETS = "elbv2:DescribeTargetGroups"
+_TENANT = "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0"
+_TAGGED = "000000000000.dkr.ecr.us-east-1.amazonaws.com/signalbox:latest"
+_BREAKER = "deploymentCircuitBreaker"
+_FOREIGN = {"AWS": "arn:aws:iam::999999999999:root"}
+_OPERATOR = {"AWS": "arn:aws:iam::000000000000:role/operator"}
+_FOREIGN_ROLE = {"Action": "sts:AssumeRole", "Resource": "arn:aws:iam::999999999999:role/tenant"}
+_DAT_02, _DAT_12 = frozenset({"DAT-02"}), frozenset({"DAT-12"})
+
+WEAKENED = [
+    Weakened("DAT-01", "storage not encrypted", told(_CLUSTERS, _clusters(StorageEncrypted=False))),
+    Weakened("DAT-01", "encryption not told", told(_CLUSTERS, _clusters(StorageEncrypted=None))),
+    Weakened("DAT-02", "a key of elsewhere", told(_CLUSTERS, _clusters(KmsKeyId="arn:aws:kms:us-east-1:1:key/else"))),
+    Weakened("DAT-02", "no key told", told(_CLUSTERS, _clusters(KmsKeyId=None))),
+    Weakened("DAT-03", "no rotation", changed(_no_rotation)),
+    Weakened("DAT-03", "rotation too rare", told(_ROTATION, lambda it: it.update(RotationPeriodInDays=730))),
+    Weakened("DAT-04", "anybody decrypts", _key_policy({"Action": "kms:Decrypt", "Principal": "*"}), _DAT_12),
+    Weakened("DAT-04", "a role administers and uses", _key_policy({"Action": "kms:*", "Principal": _OPERATOR})),
+    Weakened("DAT-05", "a key awaits deletion", _key_state("PendingDeletion"), _DAT_02),
+    Weakened("DAT-05", "the state not told", _key_state(None), _DAT_02),
+    Weakened("DAT-08", "log groups without a key", told(_LOGS, rows("logGroups", kmsKeyId=None))),
+    Weakened("DAT-08", "an empty key", told(_LOGS, rows("logGroups", kmsKeyId=""))),
+    Weakened("DAT-10", "public policies allowed", _block({"BlockPublicPolicy": False})),
+    Weakened("DAT-10", "no block at all", _block(None)),
+    Weakened("DAT-12", "another account reads the bucket", changed(_bucket_policy)),
+    Weakened("DAT-12", "another account uses the key", _key_policy({"Action": "kms:Decrypt", "Principal": _FOREIGN})),
+    Weakened("NET-01", "an address", _ingress("Database", {"IpRanges": [{"CidrIp": "10.0.0.0/8"}]})),
+    Weakened("NET-01", "the load balancer", _edge_reaches_database),
+    Weakened("NET-01", "a group made by hand", changed(_stranger_reaches_database)),
+    Weakened("NET-02", "a route to the internet", changed(_internet("isolatedSubnet1"))),
+    Weakened("NET-02", "a route to an interface", told("ec2:DescribeRouteTables", _route_to_interface)),
+    Weakened("NET-03", "public instances", _instances(PubliclyAccessible=True)),
+    Weakened("NET-03", "publicity not told", _instances(PubliclyAccessible=None)),
+    Weakened("NET-04", "tasks with an address", told(_SERVICES, _service_network(assignPublicIp="ENABLED"))),
+    Weakened("NET-04", "a route to the internet", changed(_internet("privateSubnet2"))),
+    Weakened("NET-06", "SSH at the edge", _ingress("Edge", _WORLD_22)),
+    Weakened("NET-06", "endpoints open", _ingress("Endpoints", _WORLD_443)),
+    Weakened("NET-08", "no flow log", told(_FLOW_LOGS, lambda it: it.update(FlowLogs=[]))),
+    Weakened("NET-08", "not delivered", told(_FLOW_LOGS, rows("FlowLogs", DeliverLogsStatus="FAILED"))),
+    Weakened("NET-08", "kept for a month", changed(_retention)),
+    Weakened("NET-10", "two zones", told("ec2:DescribeSubnets", _subnets_in_two_zones)),
+    Weakened("NET-10", "a service in one subnet", told(_SERVICES, _one_subnet)),
+    Weakened("NET-12", "a peering", changed(_peer)),
+    Weakened("NET-12", "an endpoint to a tenant", told(_ENDPOINTS, rows("VpcEndpoints", ServiceName=_TENANT))),
+    Weakened("NET-12", "a role of another account", _policy(_FOREIGN_ROLE)),
+    Weakened("TLS-01", "an old policy", _listener("Https", SslPolicy="ELBSecurityPolicy-2016-08")),
+    Weakened("TLS-01", "policy not told", told("elbv2:DescribeListeners", rows("Listeners", SslPolicy=None))),
+    Weakened("TLS-02", "port 80 forwards", _listener("Http4", DefaultActions=_forward)),
+    Weakened("TLS-02", "a rule of port 80 forwards", changed(_rule)),
+    Weakened("TLS-03", "plain text to the task", told(_TARGETS, rows("TargetGroups", Protocol="HTTP"))),
+    Weakened("TLS-03", "plain health checks", told(_TARGETS, rows("TargetGroups", HealthCheckProtocol="HTTP"))),
+    Weakened("TLS-04", "plain text accepted", changed(_plain_parameters)),
+    Weakened("TLS-04", "not yet in force", told(_CLUSTERS, _members)),
+    Weakened("TLS-04", "certificate not verified", _containers(_ssl_mode)),
+    Weakened("BCP-01", "a week of backups", _database(BackupRetentionPeriod=7)),
+    Weakened("BCP-01", "no window", told(_CLUSTERS, _clusters(PreferredBackupWindow=None))),
+    Weakened("BCP-02", "an hour behind", told(_CLUSTERS, _window(lag=timedelta(hours=1)))),
+    Weakened("BCP-02", "a week only", told(_CLUSTERS, _window(reach=timedelta(days=7)))),
+    Weakened("BCP-07", "both in one zone", _instances(AvailabilityZone="us-east-1a")),
+    Weakened("BCP-07", "a reader of last resort", told("rds:DescribeDBInstances", _last_reader)),
+    Weakened("BCP-08", "one task", told(_SERVICES, _services(desiredCount=1))),
+    Weakened("BCP-08", "one runs", told(_SERVICES, _services(runningCount=1))),
+    Weakened("BCP-08", "no rollback", told(_SERVICES, _services(deploymentConfiguration={**_ROLLOUT, _BREAKER: {}}))),
+    Weakened("BCP-08", "rebalancing not told", told(_SERVICES, _services(availabilityZoneRebalancing=None))),
+    Weakened("BCP-09", "database unprotected", _database(DeletionProtection=False)),
+    Weakened("BCP-09", "load balancer unprotected", changed(_balancer)),
+    Weakened("BCP-09", "stacks unprotected", told(_STACKS, rows("Stacks", EnableTerminationProtection=False))),
+    Weakened("IAM-01", "everything of a service", _policy({"Action": "s3:*", "Resource": "arn:aws:s3:::x/*"})),
+    Weakened("IAM-01", "a policy attached by hand", changed(_attached)),
+    Weakened("IAM-03", "another account", _trust(_foreign_trust)),
+    Weakened("IAM-03", "a confused deputy", _trust(_forget_source)),
+    Weakened("IAM-08", "a shell", told(_SERVICES, _services(enableExecuteCommand=True))),
+    Weakened("IAM-08", "not told", told(_SERVICES, _services(enableExecuteCommand=None))),
+    Weakened("WRK-01", "a tag", _containers(lambda it: it.update(image=_TAGGED))),
+    Weakened("WRK-01", "another registry", _containers(lambda it: it.update(image="docker.io/a@sha256:" + "0" * 64))),
+    Weakened("WRK-02", "root", _containers(lambda it: it.update(user="root"))),
+    Weakened("WRK-02", "a writable disk", _containers(lambda it: it.pop("readonlyRootFilesystem"))),
+    Weakened("WRK-03", "a password", _variable("DB_PASSWORD", "correct horse battery")),
+    Weakened("WRK-03", "an access key", _variable("SETTING", "AKIA" + "IOSFODNN7EXAMPLE")),
+]
