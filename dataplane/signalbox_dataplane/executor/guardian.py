@@ -20,6 +20,9 @@ from contextlib import asynccontextmanager
 ANNOUNCE = 'echo "+$$" >&0 && exec "$@" </dev/null'
 """Shell text that announces the process group on standard input, then becomes the command."""
 
+LAST_WAIT = 1.0
+"""Seconds for the guardian to see the end of the pipe."""
+
 
 class Guardian:
     """The agent's end of the pipe."""
@@ -51,6 +54,16 @@ async def guardian() -> AsyncGenerator[Guardian]:
         yield Guardian(ours, process)
     finally:
         os.close(ours)
+        await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for its end, but not for ever: a copy of the pipe in a process that escaped must not hold the agent."""
+    try:
+        async with asyncio.timeout(LAST_WAIT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
 
 
