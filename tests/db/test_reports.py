@@ -51,10 +51,10 @@ async def test_a_recoverable_failure_is_tried_again_in_a_new_attempt(engine: Eng
 async def test_what_lives_below_a_parent_that_ended_is_aborted(engine: Engine) -> None:
     """G20: the SDK leaves children alone that nobody waits for."""
     root = (await engine.lease())["a0"]
-    await engine.enqueue(new_action("c1"), new_action("c2"))
+    await engine.enqueue(new_action("c1"))
     running = (await engine.lease())["c1"]
     await engine.report(report(running, Phase.RUNNING))
-    await engine.enqueue(new_action("d1", "c1"))
+    await engine.enqueue(new_action("c2"), new_action("d1", "c1"))
 
     await engine.report(report(root, Phase.SUCCEEDED))
 
