@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from signalbox.control.hub import StreamOver
 from signalbox.errors import SignalboxError
 from signalbox.log import logger
+from signalbox.metrics import STREAMS_OPEN
 
 _log = logger("console")
 
@@ -60,16 +61,19 @@ class Seen:
 
 
 class Pulse:
-    """When a stream must say something again, though nothing changed."""
+    """When a stream must say something again, though nothing changed: no later than `progress_every` after the last.
 
-    def __init__(self, every: timedelta) -> None:
-        self._every = every.total_seconds()
+    `every`: how often to ask. Twice as often as needed, for a look may come just before a tick is due.
+    """
+
+    def __init__(self, progress_every: timedelta) -> None:
+        self.every = progress_every * 0.45
         self._said = 0.0
 
     def beat(self, said: str) -> str:
         """What is to be said now: `said`, or a tick when it is empty and all was quiet for long enough."""
         now = asyncio.get_running_loop().time()
-        if not said and now - self._said < self._every:
+        if not said and now - self._said < self.every.total_seconds():
             return ""
         self._said = now
         return said or event("tick")
@@ -95,7 +99,8 @@ class EventStream(StreamingResponse):
 
         async with aclosing(self._events):
             try:
-                await super().__call__(scope, receive, bounded)
+                with STREAMS_OPEN.labels("console").track_inprogress():
+                    await super().__call__(scope, receive, bounded)
             except TimeoutError:
                 return
 

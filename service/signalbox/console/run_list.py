@@ -60,7 +60,8 @@ class RunList:
     async def _events(self, op: Op, scope: ScopeKey, query: RunsQuery) -> AsyncGenerator[str]:
         seen = Seen()
         pulse = Pulse(self._site.settings.progress_every)
-        async with aclosing(console_views.watch_scope(op, self._site.hub, scope)) as looks:
+        looks = console_views.watch_scope(op, self._site.hub, scope, look_every=pulse.every)
+        async with aclosing(looks):
             async for _ in looks:
                 moment = int(time.monotonic() / _MOMENT_SECONDS)
                 made = await self._rendered.get((scope, query, moment), partial(self._look, op, scope, query))

@@ -77,7 +77,7 @@ class RunPage:
         seen = Seen()
         pulse = Pulse(self._site.settings.progress_every)
         selected = ActionKey(*run, query.selected)
-        looks = console_views.watch_run(op, self._site.hub, run, progress_every=self._site.settings.progress_every)
+        looks = console_views.watch_run(op, self._site.hub, run, look_every=pulse.every)
         async with aclosing(looks):
             async for revision in looks:
                 if revision is None:

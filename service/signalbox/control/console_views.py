@@ -116,8 +116,8 @@ async def window(op: Op, run: RunKey, look: Look) -> Window:
     return Window(run=run, head=head, counts=counts, nodes=nodes, next=following, cut=cut)
 
 
-async def watch_run(op: Op, hub: Hub, run: RunKey, *, progress_every: timedelta) -> AsyncGenerator[int | None]:
-    """The run's newest revision now and after each change; None when only time has passed. Raises NotFound."""
+async def watch_run(op: Op, hub: Hub, run: RunKey, *, look_every: timedelta) -> AsyncGenerator[int | None]:
+    """The run's newest revision now and after each change; None when it is still that. Raises NotFound."""
     op.require(Permission.RUN_READ)
     seen: int | None = None
     with hub.subscribe(run_topic(run)) as subscription:
@@ -130,7 +130,7 @@ async def watch_run(op: Op, hub: Hub, run: RunKey, *, progress_every: timedelta)
             seen = newest
             # Looks are apart, so that a fan-out of thousands costs each viewer a few looks and not thousands.
             await asyncio.sleep(_RUN_EVERY)
-            await subscription.changed(within=progress_every)
+            await subscription.changed(within=look_every)
 
 
 async def action_revision(op: Op, key: ActionKey) -> int | None:
@@ -140,8 +140,8 @@ async def action_revision(op: Op, key: ActionKey) -> int | None:
         return await run_views.revision(tx, key)
 
 
-async def watch_scope(op: Op, hub: Hub, scope: ScopeKey) -> AsyncGenerator[None]:
-    """A reason to look at the list of runs again: now, when one begins or ends, and at least each second.
+async def watch_scope(op: Op, hub: Hub, scope: ScopeKey, *, look_every: timedelta) -> AsyncGenerator[None]:
+    """A reason to look at the list of runs again: now, when one begins or ends, and about each second.
 
     Nothing hints at the phases in the middle of a run, so that the list looks by itself too.
     """
@@ -150,7 +150,7 @@ async def watch_scope(op: Op, hub: Hub, scope: ScopeKey) -> AsyncGenerator[None]
         while True:
             yield None
             await asyncio.sleep(_LIST_EVERY)
-            await subscription.changed(within=_LIST_UNHINTED)
+            await subscription.changed(within=min(_LIST_UNHINTED, look_every))
 
 
 async def _list(tx: Tx, run: RunKey, look: Look) -> tuple[list[Node], ListPosition | None]:
@@ -190,25 +190,38 @@ class _Tree:
         self.cut = False
 
     def nodes(self, parent: str, depth: int, *, failed_first: bool) -> list[Node]:
-        """Lines below the parent, depth first."""
-        found: list[Node] = []
+        """Lines below the parent, depth first; siblings in order of creation, or the failed ones before the others."""
+        siblings: list[tuple[bool, int, list[Node]]] = []
         for part in self.parts[parent]:
-            inner = depth
-            if part.group_name or part.size > FOLD:
-                found.append(Node(depth=depth, fold=part, open=part.size <= FOLD))
-                inner += 1
             lines = self.lines[part.parent, part.group_name]
-            if failed_first:
-                lines = sorted(lines, key=lambda line: line.phase not in FAILED)
-            for line in lines:
-                found.append(Node(depth=inner, line=line))
-                found += self.nodes(line.name, inner + 1, failed_first=failed_first)
-        return found
+            if part.group_name or part.size > FOLD:
+                inner = [
+                    node
+                    for line in _sorted(lines, failed_first=failed_first)
+                    for node in self._below(line, depth + 1, failed_first=failed_first)
+                ]
+                fold = Node(depth=depth, fold=part, open=part.size <= FOLD)
+                failed = any(phase in part.phases for phase in FAILED)
+                siblings.append((failed, part.created_revision, [fold, *inner]))
+            else:
+                siblings += [
+                    (line.phase in FAILED, line.created_revision, self._below(line, depth, failed_first=failed_first))
+                    for line in lines
+                ]
+        siblings.sort(key=lambda sibling: (failed_first and not sibling[0], sibling[1]))
+        return [node for _, _, nodes in siblings for node in nodes]
+
+    def _below(self, line: Line, depth: int, *, failed_first: bool) -> list[Node]:
+        return [Node(depth=depth, line=line), *self.nodes(line.name, depth + 1, failed_first=failed_first)]
+
+
+def _sorted(lines: Sequence[Line], *, failed_first: bool) -> list[Line]:
+    return sorted(lines, key=lambda line: failed_first and line.phase not in FAILED)
 
 
 async def _tree(tx: Tx, run: RunKey, *, failed_first: bool) -> tuple[list[Node], bool]:
     tree = _Tree()
-    # The root: the one action without a parent.
+    # The root: the only action without a parent.
     top = await console_views.page(tx, run, phases=None, parent="", group=None, after=None, limit=1)
     level = top
     while level and not tree.cut:

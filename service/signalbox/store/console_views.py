@@ -92,11 +92,12 @@ async def counts(tx: Tx, run: RunKey) -> dict[Phase, int]:
 
 
 class Part(NamedTuple):
-    """The children of `parent` in `group_name` (empty: in none), counted by phase."""
+    """The children of `parent` in `group_name` (empty: in none), counted by phase; `created_revision` of the first."""
 
     parent: str
     group_name: str
-    phases: Mapping[Phase, int]
+    created_revision: int
+    phases: dict[Phase, int]
 
     @property
     def size(self) -> int:
@@ -104,7 +105,7 @@ class Part(NamedTuple):
 
 
 async def parts(tx: Tx, run: RunKey, parents: Sequence[str]) -> list[Part]:
-    """The parts below the parents, each parent's in order of creation."""
+    """The parts below the parents, in order of creation."""
     cursor = await tx.execute(
         """
         SELECT parent, group_name, phase, count(*), min(created_revision) FROM action
@@ -114,10 +115,11 @@ async def parts(tx: Tx, run: RunKey, parents: Sequence[str]) -> list[Part]:
          ORDER BY min(created_revision)""",
         run._asdict() | {"parents": list(parents)},
     )
-    phases: dict[tuple[str, str], dict[Phase, int]] = {}
-    for parent, group_name, phase, count, _ in await cursor.fetchall():
-        phases.setdefault((parent, group_name), {})[Phase(phase)] = count
-    return [Part(parent, group_name, found) for (parent, group_name), found in phases.items()]
+    found: dict[tuple[str, str], Part] = {}
+    for parent, group_name, phase, count, first in await cursor.fetchall():
+        part = found.setdefault((parent, group_name), Part(parent, group_name, first, {}))
+        part.phases[Phase(phase)] = count
+    return list(found.values())
 
 
 _MEMBERS = """
