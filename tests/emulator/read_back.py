@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,73 +16,73 @@ import boto3
 
 from signalbox_emulator.aws import ACCOUNT
 from signalbox_emulator.capabilities import excuses
+from signalbox_emulator.cloudformation.intrinsics import Scope, resolve
 from signalbox_emulator.types.kind import Target
 from signalbox_emulator.types.table import TABLE
 
+REGION = "us-east-1"
 
-def _client(service: str, region: str = "us-east-1") -> Any:
+
+@cache
+def _client(service: str, region: str = REGION) -> Any:
     return cast("Any", boto3).client(service, region_name=region)
 
 
-def _resolved(stack: str) -> dict[str, dict[str, Any]]:
-    """Return the properties with their references replaced, from what CloudFormation's own API knows."""
-    cloudformation = _client("cloudformation")
-    body = cloudformation.get_template(StackName=stack)["TemplateBody"]
-    template = cast("dict[str, Any]", body if isinstance(body, dict) else json.loads(body))
-    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
-    ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
-    exports = {e["Name"]: e["Value"] for page in _pages("list_exports") for e in page["Exports"]}
+class _Deployed:
+    """One stack as deployed, its template resolved from what the APIs answer now, nothing from the engine's memory."""
 
-    def replaced(value: Any) -> Any:
-        """Return `value`, or None where it holds a function that only the engine resolves."""
-        if isinstance(value, list):
-            items = [replaced(item) for item in cast("list[Any]", value)]
-            return None if None in items else items
-        if not isinstance(value, dict):
-            return value
-        match cast("dict[str, Any]", value):
-            case {"Ref": name} if name in ids:
-                return ids[name]
-            case {"Fn::ImportValue": name}:
-                return exports[name]
-            case {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::Sub": _} | {"Ref": _}:
-                return None
-            case other:
-                members = {key: replaced(item) for key, item in other.items()}
-                return None if None in members.values() else members
+    def __init__(self, name: str) -> None:
+        cloudformation = _client("cloudformation")
+        body = cloudformation.get_template(StackName=name)["TemplateBody"]
+        self._template = cast("dict[str, Any]", body if isinstance(body, dict) else json.loads(body))
+        resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        self.ids: dict[str, str] = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+        pages = cloudformation.get_paginator("list_exports").paginate()
+        exports: dict[str, str] = {e["Name"]: e["Value"] for page in pages for e in page["Exports"]}
+        pseudo = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::StackName": name}
+        self._scope = Scope(
+            pseudo=pseudo | {"AWS::URLSuffix": "amazonaws.com"},
+            parameters={},
+            mappings={},
+            conditions={},
+            zones=lambda _: [],
+            ref=self.ids.__getitem__,
+            attribute=self._attribute,
+            export=exports.__getitem__,
+        )
+        self._targets: dict[str, Target] = {}
 
-    return {
-        logical: {name: replaced(value) for name, value in spec.get("Properties", {}).items()}
-        for logical, spec in template["Resources"].items()
-    }
+    def target(self, logical: str) -> Target:
+        if logical not in self._targets:
+            spec = self._template["Resources"][logical]
+            self._targets[logical] = Target(
+                type=spec["Type"],
+                region=REGION,
+                account=ACCOUNT,
+                properties=resolve(spec.get("Properties", {}), self._scope),
+                clients=_client,
+                id=self.ids[logical],
+            )
+        return self._targets[logical]
 
-
-def _pages(operation: str) -> Any:
-    return _client("cloudformation").get_paginator(operation).paginate()
+    def _attribute(self, logical: str, name: str) -> Any:
+        target = self.target(logical)
+        kind = TABLE[target.type]
+        return kind.attribute(target, kind.look(target), name)
 
 
 def _audit(stack: str) -> tuple[Counter[str], list[str]]:
     """Return how many properties ended how, and the paths of those that ended badly."""
     found: Counter[str] = Counter()
     bad: list[str] = []
-    resources = _client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-    resolved = _resolved(stack)
-    for resource in resources:
-        kind, logical = TABLE[resource["ResourceType"]], resource["LogicalResourceId"]
-        known = {name: value for name, value in resolved[logical].items() if value is not None}
-        found["unresolved"] += len(resolved[logical]) - len(known)
-        target = Target(
-            type=kind.type,
-            region="us-east-1",
-            account=ACCOUNT,
-            properties=known,
-            clients=_client,
-            id=resource["PhysicalResourceId"],
-        )
+    deployed = _Deployed(stack)
+    for logical in deployed.ids:
+        target = deployed.target(logical)
+        kind = TABLE[target.type]
         lost = kind.lost(target, kind.look(target))
         unexcused = [path for path in lost if not excuses(kind.type, path)]
         found["excused"] += len(lost) - len(unexcused)
-        found["kept"] += len(known) - len({path.split(".")[0] for path in lost})
+        found["kept"] += len(target.properties) - len({path.split(".")[0] for path in lost})
         bad += [f"{logical} {kind.type}.{path}" for path in unexcused]
     return found, bad
 

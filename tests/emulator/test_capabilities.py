@@ -85,9 +85,12 @@ def _instance(account: Any, **settings: Any) -> Any:
     rds, name = account.client("rds"), f"i{uuid4().hex[:12]}"
     cluster = _cluster(account)["DBClusterIdentifier"]
     rds.create_db_instance(
-        DBInstanceIdentifier=name, DBClusterIdentifier=cluster, DBInstanceClass="db.serverless", Engine="aurora-postgresql",
+        DBInstanceIdentifier=name,
+        DBClusterIdentifier=cluster,
+        DBInstanceClass="db.serverless",
+        Engine="aurora-postgresql",
         **settings,
-    )  # fmt: skip
+    )
     return rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
 
 

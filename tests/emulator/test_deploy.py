@@ -20,12 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 _LOGS = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/small", "RetentionInDays": 7}}
-_READ = [
-    sys.executable,
-    "-c",
+_PROGRAM = (
     "import boto3; found = boto3.client('logs').describe_log_groups()['logGroups'];"
-     "print([(g['logGroupName'], g.get('retentionInDays')) for g in found])",
-]
+    "print([(g['logGroupName'], g.get('retentionInDays')) for g in found])"
+)
+_READ = [sys.executable, "-c", _PROGRAM]
 
 
 class Project:
@@ -130,9 +129,8 @@ def test_a_failing_resource_is_named_and_the_next_deployment_starts_clean(projec
 
 def test_a_half_written_state_is_discarded_with_a_sentence(project: Project) -> None:
     project.write({"Logs": _LOGS})
-    assert project.deploy().returncode == 0
-    recorded = project.state_dir / "stacks.json"
-    recorded.write_text(recorded.read_text()[:-200])
+    project.state_dir.mkdir()
+    (project.state_dir / "stacks.json").write_text('{"format": 1, "sha256": "9f86d081884c7d65')
 
     result = project.deploy(then=_READ)
 
@@ -176,7 +174,7 @@ def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothi
     found = json.loads(report.read_text())
     assert found["lost"] == []
     assert found["properties"]["kept"] > 250
-    assert found["properties"]["unresolved"] < found["properties"]["kept"] / 2
+    assert 0 < found["properties"]["excused"] < 40
     assert found["plain"]["encrypted"] is True
     assert found["plain"]["key_rotates"] is True
     assert found["plain"]["backup_days"] >= 35
