@@ -6,93 +6,24 @@ input or settings, 3 not found, 4 denied, 5 conflict, 6 unavailable, 7 failed wo
 
 from __future__ import annotations
 
-import json
-import secrets
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from signalbox import ids, log, settings
-from signalbox.access.principals import OPERATOR
-from signalbox.control import leases, projects
-from signalbox.errors import Invalid, SignalboxError
-from signalbox.ids import ClusterKey
-from signalbox.op import Op
-from signalbox.settings import Settings
-from signalbox.store.db import Database
-from signalbox.store.migrate import migrate as apply_migrations
-from signalbox.up.command import reset, up
+from signalbox import log
+from signalbox.errors import SignalboxError
 from signalbox.up.failures import EXIT_CODES, described
 
 app = App(name="signalbox", help="The control plane of Flyte 2: directs every workflow, carries none of the data.")
 cluster = App(name="cluster", help="Clusters that run the work.")
 app.command(cluster)
-app.command(up)
-app.command(reset)
-
-Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
-
-
-@app.command
-def serve() -> None:
-    """Serve the API and the console until SIGTERM. Settings come from SIGNALBOX_* variables."""
-    from signalbox.serve import serve as run  # noqa: PLC0415  # half a second that the other commands need not pay
-
-    _run(run(_settings()))
-
-
-@app.command
-def reconcile() -> None:
-    """Run the reconcilers (expired leases and such) until SIGTERM; any number of these may run."""
-    from signalbox.serve import reconcile as run  # noqa: PLC0415  # as above
-
-    _run(run(_settings()))
-
-
-@app.command
-def migrate(*, output: Output = "text") -> None:
-    """Bring the database's schema up to this version, and make sure that the default projects exist."""
-    configured = _settings()
-    applied = apply_migrations(configured.database_url.get_secret_value())
-    org, ids = configured.default_org, configured.default_projects
-    _run(_with_database(configured, lambda db: projects.ensure_default(db, org, ids)))
-    _answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
-
-
-@cluster.command
-def create_join_token(
-    name: str, *, expires_in_minutes: int = 60, org: str | None = None, output: Output = "text"
-) -> None:
-    """Create a token with which a data plane joins as cluster NAME, once. It is shown now and never again.
-
-    Parameters
-    ----------
-    name
-        Of the cluster, unique in its org.
-    expires_in_minutes
-        1 to 1440.
-    org
-        The default org when not given.
-    output
-        `json` for machines.
-
-    """
-    longest = 24 * 60
-    if not 1 <= expires_in_minutes <= longest:
-        raise Invalid(f"expires_in_minutes: 1 to {longest}, got {expires_in_minutes}")
-    configured = _settings()
-    key = ClusterKey(ids.name(org or configured.default_org, what="org"), ids.name(name, what="name"))
-
-    async def create(db: Database) -> leases.Credential:
-        op = Op(who=OPERATOR, now=datetime.now(UTC), request_id=secrets.token_hex(16), db=db)
-        return await leases.create_join_token(op, key, life=timedelta(minutes=expires_in_minutes))
-
-    made = _run(_with_database(configured, create))
-    facts = {"org": key.org, "cluster": key.cluster, "token": made.token, "expires_at": made.expires_at.isoformat()}
-    _answer(output, facts, made.token)
+# By name: each command imports only what it needs, and only when it is the one that runs.
+app.command("signalbox.commands:serve", help="Serve the API and the console.")
+app.command("signalbox.commands:reconcile", help="Run the reconcilers.")
+app.command("signalbox.commands:migrate", help="Bring the database's schema up to this version.")
+app.command("signalbox.up.command:up", help="Run the whole product on this machine.")
+app.command("signalbox.up.command:reset", help="Forget the state of `signalbox up`.")
+cluster.command("signalbox.commands:create_join_token", help="Create a token with which a data plane joins, once.")
 
 
 def main() -> None:
@@ -106,25 +37,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _settings() -> Settings:
-    return settings.load()
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    import uvloop  # noqa: PLC0415  # as above
-
-    return uvloop.run(work)
-
-
-async def _with_database(configured: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
-    async with Database(configured.database_url.get_secret_value(), size=3) as db:
-        return await work(db)
-
-
-def _answer(output: Output, facts: dict[str, Any], text: str) -> None:
-    sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")
 
 
 if __name__ == "__main__":

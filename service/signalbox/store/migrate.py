@@ -38,7 +38,9 @@ def migrate(conninfo: str) -> list[str]:
             connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
             return _apply(connection)
     except psycopg.OperationalError as e:
-        raise Unavailable("the database cannot be reached", detail=str(e)) from e
+        raise Unavailable(
+            "the database cannot be reached", hint="is SIGNALBOX_DATABASE_URL right?", detail=str(e)
+        ) from e
 
 
 def _apply(connection: psycopg.Connection[TupleRow]) -> list[str]:

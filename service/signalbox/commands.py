@@ -1,0 +1,98 @@
+"""The commands that operators and containers run: serve, reconcile, migrate, and what is set up beside the database."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from signalbox import ids, settings
+from signalbox.access.principals import OPERATOR
+from signalbox.control import leases, projects
+from signalbox.errors import Invalid
+from signalbox.ids import ClusterKey
+from signalbox.op import Op
+from signalbox.settings import Settings
+from signalbox.store.db import Database
+from signalbox.store.migrate import migrate as apply_migrations
+
+Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
+
+
+def serve() -> None:
+    """Serve the API and the console until SIGTERM. Settings come from SIGNALBOX_* variables."""
+    from signalbox import serve as service  # noqa: PLC0415  # most of a second, which the short commands need not pay
+
+    _run(service.serve(_settings()))
+
+
+def reconcile() -> None:
+    """Run the reconcilers (expired leases and such) until SIGTERM; any number of these may run."""
+    from signalbox import serve as service  # noqa: PLC0415  # as above
+
+    _run(service.reconcile(_settings()))
+
+
+def migrate(*, output: Output = "text") -> None:
+    """Bring the database's schema up to this version, and make sure that the default projects exist."""
+    configured = _settings()
+    applied = apply_migrations(configured.database_url.get_secret_value())
+    org, ids = configured.default_org, configured.default_projects
+    _run(_with_database(configured, lambda db: projects.ensure_default(db, org, ids)))
+    _answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
+
+
+def create_join_token(
+    name: str, *, expires_in_minutes: int = 60, org: str | None = None, output: Output = "text"
+) -> None:
+    """Create a token with which a data plane joins as cluster NAME, once. It is shown now and never again.
+
+    Parameters
+    ----------
+    name
+        Of the cluster, unique in its org.
+    expires_in_minutes
+        1 to 1440.
+    org
+        The default org when not given.
+    output
+        `json` for machines.
+
+    """
+    longest = 24 * 60
+    if not 1 <= expires_in_minutes <= longest:
+        raise Invalid(f"expires_in_minutes: 1 to {longest}, got {expires_in_minutes}")
+    configured = _settings()
+    key = ClusterKey(ids.name(org or configured.default_org, what="org"), ids.name(name, what="name"))
+
+    async def create(db: Database) -> leases.Credential:
+        op = Op(who=OPERATOR, now=datetime.now(UTC), request_id=secrets.token_hex(16), db=db)
+        return await leases.create_join_token(op, key, life=timedelta(minutes=expires_in_minutes))
+
+    made = _run(_with_database(configured, create))
+    facts = {"org": key.org, "cluster": key.cluster, "token": made.token, "expires_at": made.expires_at.isoformat()}
+    _answer(output, facts, made.token)
+
+
+def _settings() -> Settings:
+    return settings.load()
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    import uvloop  # noqa: PLC0415  # as above
+
+    return uvloop.run(work)
+
+
+async def _with_database(configured: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    async with Database(configured.database_url.get_secret_value(), size=3) as db:
+        return await work(db)
+
+
+def _answer(output: Output, facts: dict[str, Any], text: str) -> None:
+    sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")
