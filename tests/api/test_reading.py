@@ -155,7 +155,7 @@ async def test_streams_end_cleanly_when_the_service_stops(database_url: str, db:
 async def test_a_browser_reads_json(database_url: str, db: Database) -> None:
     async with db.transaction() as tx:
         await a_run(tx, phase=Phase.RUNNING)
-    body = {
+    body: dict[str, Any] = {
         "request": {"limit": 100, "sortBy": {"key": "created_at", "direction": "DESCENDING"}, "filters": []},
         "projectId": {"organization": ORG, "name": SCOPE.project, "domain": SCOPE.domain},
     }

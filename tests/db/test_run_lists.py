@@ -23,9 +23,13 @@ NOBODY = Principal(kind=Kind.USER, subject="nobody", name="Nobody", roles=frozen
 
 
 async def _runs(
-    db: Database, *requested: Filter, scope: ScopeKey | None = SCOPE, descending: bool = False, **more: bool
+    db: Database,
+    *requested: Filter,
+    scope: ScopeKey | None = SCOPE,
+    descending: bool = False,
+    paused_only: bool = False,
 ) -> list[str]:
-    conditions = filters.of_runs(requested, but=Conditions(**more))
+    conditions = filters.of_runs(requested, but=Conditions(paused_only=paused_only))
     page = await run_views.list_runs(an_op(db), ORG, scope, conditions, after=None, descending=descending, limit=100)
     return [view.row.run for view in page.items]
 

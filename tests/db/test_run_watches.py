@@ -218,4 +218,4 @@ async def test_watches_let_go_of_their_topics(db: Database, hub: Hub) -> None:
 
     await watch.aclose()
 
-    assert hub._waiting == {}
+    assert hub._waiting == {}  # pyright: ignore[reportPrivateUsage]  # nothing public tells of a leak

@@ -30,8 +30,8 @@ def service(database_url: str) -> Tasks:
     return Tasks(Settings(database_url=database_url, domains=DOMAINS))  # pyright: ignore[reportArgumentType]  # pydantic makes it a secret
 
 
-def _deploy(name: str = "main.greet", version: str = "v1", **metadata: bool) -> pb.DeployTaskRequest:
-    request = pb.DeployTaskRequest(spec=a_spec(name, **metadata))
+def _deploy(name: str = "main.greet", version: str = "v1", *, entrypoint: bool = False) -> pb.DeployTaskRequest:
+    request = pb.DeployTaskRequest(spec=a_spec(name, entrypoint=entrypoint))
     request.spec.documentation.short_description = "says hello"
     for field, value in zip(TaskKey._fields, (*SCOPE, name, version), strict=True):
         setattr(request.task_id, field, value)
@@ -59,7 +59,7 @@ async def _rows(db: Database, table: str) -> int:
 
 async def test_a_deployed_task_is_given_back_as_it_came(service: Tasks, db: Database) -> None:
     await a_project(db)
-    request = _deploy(is_entrypoint=True)
+    request = _deploy(entrypoint=True)
 
     await service.deploy_task(an_op(db), request)
     reply = await service.get_task_details(an_op(db), pb.GetTaskDetailsRequest(task_id=request.task_id))
@@ -81,7 +81,7 @@ async def test_a_deploy_leaves_one_audit_row_and_a_repeat_none(service: Tasks, d
     with pytest.raises(AlreadyExists, match=r"main\.greet/v1: is deployed$"):
         await service.deploy_task(an_op(db), _deploy())
     with pytest.raises(AlreadyExists, match="with another spec"):
-        await service.deploy_task(an_op(db), _deploy(is_entrypoint=True))
+        await service.deploy_task(an_op(db), _deploy(entrypoint=True))
 
     assert await _rows(db, "audit") == before + 1
     assert await _rows(db, "task") == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from flyteidl2.core import tasks_pb2
@@ -31,8 +31,10 @@ def an_op(db: Database, who: Principal = DEVELOPER, *, now: datetime | None = No
     return Op(who=who, now=now or datetime.now(UTC), request_id="test", db=db)
 
 
-def a_spec(name: str = "main.greet", *, task_type: str = "python", **metadata: bool) -> task_definition_pb2.TaskSpec:
-    template = tasks_pb2.TaskTemplate(type=task_type, metadata=tasks_pb2.TaskMetadata(**metadata))
+def a_spec(
+    name: str = "main.greet", *, task_type: str = "python", entrypoint: bool = False
+) -> task_definition_pb2.TaskSpec:
+    template = tasks_pb2.TaskTemplate(type=task_type, metadata=tasks_pb2.TaskMetadata(is_entrypoint=entrypoint))
     template.id.name = name
     short = name.rpartition(".")[2]
     environment = task_definition_pb2.TaskSpec().environment
@@ -87,7 +89,7 @@ async def a_run(
 async def actions_of(
     tx: Tx,
     run: RunKey,
-    phases: Mapping[str, Phase] | Iterable[str],
+    phases: Mapping[str, Phase] | list[str],
     *,
     parent: str = ROOT_ACTION,
     created_at: datetime = START,
@@ -95,7 +97,7 @@ async def actions_of(
     task: str = "main.leaf",
 ) -> list[ActionKey]:
     """Task actions below `parent`, in these phases (queued, when only names are given)."""
-    wanted = phases if isinstance(phases, Mapping) else dict.fromkeys(phases, Phase.QUEUED)
+    wanted = dict.fromkeys(phases, Phase.QUEUED) if isinstance(phases, list) else phases
     keys = [ActionKey(*run, name) for name in wanted]
     await _insert(tx, [_task_action(key, parent, created_at=created_at, group=group, task=task) for key in keys])
     for key, phase in zip(keys, wanted.values(), strict=True):
@@ -178,7 +180,7 @@ async def a_task(
     deployed_by: str = str(DEVELOPER),
     entrypoint: bool = False,
 ) -> TaskKey:
-    body = a_spec(name, is_entrypoint=entrypoint).SerializeToString(deterministic=True)
+    body = a_spec(name, entrypoint=entrypoint).SerializeToString(deterministic=True)
     await specs.intern(tx, scope.org, {specs.digest(body): body})
     key = TaskKey(*scope, name, version)
     await tasks.insert(
