@@ -17,13 +17,20 @@ from signalbox.up.failures import EXIT_CODES, described
 app = App(name="signalbox", help="The control plane of Flyte 2: directs every workflow, carries none of the data.")
 cluster = App(name="cluster", help="Clusters that run the work.")
 app.command(cluster)
-# By name: each command imports only what it needs, and only when it is the one that runs.
-app.command("signalbox.commands:serve", help="Serve the API and the console.")
-app.command("signalbox.commands:reconcile", help="Run the reconcilers.")
-app.command("signalbox.commands:migrate", help="Bring the database's schema up to this version.")
-app.command("signalbox.up.command:up", help="Run the whole product on this machine.")
-app.command("signalbox.up.command:reset", help="Forget the state of `signalbox up`.")
-cluster.command("signalbox.commands:create_join_token", help="Create a token with which a data plane joins, once.")
+
+# By name: each command imports only what it needs, and only when it is the one that runs. The line is for the list; a
+# command that is asked for has its docstring.
+_COMMANDS = (
+    (app, "signalbox.commands:serve", "Serve the API and the console."),
+    (app, "signalbox.commands:reconcile", "Run the reconcilers."),
+    (app, "signalbox.commands:migrate", "Bring the database's schema up to this version."),
+    (app, "signalbox.up.command:up", "Run the whole product on this machine."),
+    (app, "signalbox.up.command:reset", "Forget the state of `signalbox up`."),
+    (cluster, "signalbox.commands:create_join_token", "Create a token with which a data plane joins, once."),
+)
+for group, target, line in _COMMANDS:
+    asked_for = target.rpartition(":")[2].replace("_", "-") in sys.argv
+    group.command(target, help=None if asked_for else line)
 
 
 def main() -> None:
