@@ -90,7 +90,10 @@ class Param(Frozen):
     def _default_is_allowed(self) -> Self:
         if isinstance(self.default, int) and (self.minimum is None or self.maximum is None):
             raise ValueError("an integer needs a minimum and a maximum")
-        self.accept("default", self.default)
+        try:
+            self.accept("default", self.default)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
         return self
 
 

@@ -76,7 +76,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ", ".join(map(_value, value)) or "none"  # pyright: ignore[reportUnknownArgumentType]  JSON
+        return ",\n".join(map(_value, value)) or "none"  # pyright: ignore[reportUnknownArgumentType]  JSON
     return str(value)
 
 

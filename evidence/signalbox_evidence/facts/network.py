@@ -78,7 +78,8 @@ class Ingress:
 
     @property
     def text(self) -> str:
-        ports = "all ports" if self.from_port is None else f"{self.from_port}-{self.to_port}"
+        span = self.from_port if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
+        ports = "all ports" if self.from_port is None else span
         return f"{self.source} {self.value} -> {ports}/{self.protocol}"
 
     @property

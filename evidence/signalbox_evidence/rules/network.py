@@ -33,13 +33,12 @@ def _task_groups(groups: list[SecurityGroup]) -> set[str]:
     }
 
 
-def _only_tasks(rules: tuple[Ingress, ...], tasks: set[str], port: int) -> bool:
-    return bool(rules) and all(
+def _is_of_a_task(rule: Ingress, tasks: set[str], port: int) -> bool:
+    return (
         rule.source is From.GROUP
         and rule.value in tasks
         and rule.protocol in ("tcp", "6")
         and rule.from_port == rule.to_port == port
-        for rule in rules
     )
 
 
@@ -55,17 +54,26 @@ def only_tasks_reach_the_database(world: World, _: Params) -> Iterator[Finding]:
         if isinstance(attached, tuple) and isinstance(port, int):
             for name in attached:
                 if name in groups:
-                    yield _reach(groups[name], tasks, port)
+                    yield from _reach(groups[name], tasks, port)
 
 
 def _all_in(groups: dict[str, SecurityGroup]) -> Callable[[tuple[str, ...]], bool]:
     return lambda names: bool(names) and all(name in groups for name in names)
 
 
-def _reach(group: SecurityGroup, tasks: set[str], port: int) -> Finding:
-    wanted = f"nothing but the security groups of our tasks, on {port}/tcp"
+def _reach(group: SecurityGroup, tasks: set[str], port: int) -> Iterator[Finding]:
     attribute = Attribute(_GROUP, "SecurityGroupIngress")
-    return expect(group.subject, attribute, group.ingress, wanted, lambda rules: _only_tasks(rules, tasks, port))
+    rules = group.ingress
+    strangers: Fact[list[Ingress]]
+    ours: Fact[list[Ingress]]
+    if isinstance(rules, tuple):
+        strangers = [rule for rule in rules if not _is_of_a_task(rule, tasks, port)]
+        ours = [rule for rule in rules if _is_of_a_task(rule, tasks, port)]
+    else:
+        strangers = ours = rules
+    wanted = f"nobody but our tasks, on {port}/tcp"
+    yield expect(group.subject, attribute, strangers, wanted, lambda it: not it)
+    yield expect(group.subject, attribute, ours, "our tasks by their security groups", bool)
 
 
 def _chosen(
