@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from signalbox_wire.connect import ServiceApplication
 
 _log = logger("serve")
 _GRACEFUL_SECONDS = 5
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ async def reconcile(settings: Settings) -> None:
     async with Database(conninfo, size=3) as db, asyncio.TaskGroup() as group:
         hub = Hub(conninfo, stream_max_age=settings.stream_max_age)
         loops = [group.create_task(hub.run()), group.create_task(driver.run(db, hub, settings))]
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             asyncio.get_running_loop().add_signal_handler(number, _cancel, loops)
 
 
@@ -182,6 +183,18 @@ class _Server(uvicorn.Server):
         )
         self._made = made
         self._sockets = sockets
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """As uvicorn's own, but a stop that was asked for is a success: the signal is not raised again afterwards."""
+        loop = asyncio.get_running_loop()
+        for number in _STOPS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _STOPS:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

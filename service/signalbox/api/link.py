@@ -9,7 +9,7 @@ from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.api import wire
-from signalbox.api.interceptors import Handlers
+from signalbox.api.interceptors import Handlers, validate
 from signalbox.control import leases
 from signalbox.control.batch import Batch
 from signalbox.control.hub import Hub, cluster_topic, work_topic
@@ -120,6 +120,7 @@ def _parse(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: i
     """The report, or None when it is malformed: its neighbours must not suffer."""
     event = report.event
     try:
+        validate(report)
         key = wire.action_key(event.id)
         phase = wire.phase(event.phase)
     except SignalboxError:

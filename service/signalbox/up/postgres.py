@@ -92,6 +92,7 @@ class Postgres:
             "unix_socket_directories": str(folder),
             "unix_socket_permissions": "0700",
             "max_connections": "100",
+            "autovacuum_naptime": "5s",  # a fresh database plans badly until its tables were looked at once
         }
         command = [str(self.binaries / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
