@@ -1,0 +1,180 @@
+"""The cluster link on the wire: enrolment, a lease stream, reports, takeover."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.common import phase_pb2
+from flyteidl2.workflow import run_service_pb2
+
+from signalbox.access.principals import OPERATOR
+from signalbox.control import leases
+from signalbox.ids import ClusterKey, ProjectKey
+from signalbox.store.db import Database
+from signalbox_wire.cluster.v1 import cluster_pb2 as pb
+from support.builders import a_project, an_op
+from support.service import Service, service
+
+LINK = "/signalbox.cluster.v1.ClusterLinkService"
+FACTS = pb.ClusterFacts(dataproxy_endpoint="http://localhost:1", storage_prefix="file:///store", agent_version="test")
+
+
+@dataclass
+class Cluster:
+    running: Service
+
+    async def lease(self, session: str = "s1", *held: pb.AttemptRef) -> AsyncIterator[pb.LeaseResponse]:
+        request = pb.LeaseRequest(session_id=session, facts=FACTS, capacity=10, held=held)
+        async for message in self.running.client.stream(f"{LINK}/Lease", request, pb.LeaseResponse):
+            yield message
+
+    async def report(
+        self, grant: pb.Grant, phase: str, *, session: str = "s1", epoch: int | None = None
+    ) -> pb.ReportResponse:
+        request = pb.ReportRequest(session_id=session)
+        report = request.reports.add(epoch=grant.ref.epoch if epoch is None else epoch)
+        report.event.id.CopyFrom(grant.ref.action_id)
+        report.event.attempt = grant.ref.attempt
+        report.event.phase = phase_pb2.ActionPhase.Value(f"ACTION_PHASE_{phase}")  # pyright: ignore[reportAttributeAccessIssue]  # an int, as protobuf has it
+        return await self.call("Report", request, pb.ReportResponse)
+
+    async def call(self, rpc: str, request: Any, reply: Any) -> Any:
+        return await self.running.client.call(f"{LINK}/{rpc}", request, reply, timeout_ms=5000)
+
+
+@pytest_asyncio.fixture
+async def join_token(db: Database) -> str:
+    made = await leases.create_join_token(an_op(db, OPERATOR), ClusterKey("local", "one"), life=timedelta(minutes=1))
+    return made.token
+
+
+@pytest_asyncio.fixture
+async def cluster(database_url: str, db: Database, join_token: str) -> AsyncGenerator[Cluster]:
+    """An enrolled cluster, and a project to run in."""
+    await a_project(db, ProjectKey("local", "flytesnacks"))
+    async with service(database_url) as anonymous:
+        enrolled = await Cluster(anonymous).call(
+            "Enroll", pb.EnrollRequest(join_token=join_token, facts=FACTS), pb.EnrollResponse
+        )
+    assert (enrolled.org, enrolled.cluster) == ("local", "one")
+    async with service(database_url, token=enrolled.credential.token, progress_every=timedelta(seconds=0.3)) as running:
+        yield Cluster(running)
+
+
+async def a_run(database_url: str, name: str = "mine") -> None:
+    request = run_service_pb2.CreateRunRequest()
+    request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", name
+    request.task_spec.task_template.id.name = "main.main"
+    request.task_spec.short_name = "main"
+    request.offloaded_input_data.uri = "file:///store/inputs.pb"
+    request.offloaded_input_data.inputs_hash = "hash"
+    async with service(database_url) as running:
+        await running.call("workflow.RunService/CreateRun", request)
+
+
+async def until(stream: AsyncIterator[pb.LeaseResponse], kind: str) -> Any:
+    async with asyncio.timeout(10):
+        async for message in stream:
+            if message.WhichOneof("message") == kind:
+                return getattr(message, kind)
+    raise AssertionError(f"the stream ended without {kind}")
+
+
+async def test_a_join_token_enrols_once(database_url: str, join_token: str) -> None:
+    request = pb.EnrollRequest(join_token=join_token, facts=FACTS)
+    async with service(database_url) as running:
+        await Cluster(running).call("Enroll", request, pb.EnrollResponse)
+        with pytest.raises(ConnectError) as refused:
+            await Cluster(running).call("Enroll", request, pb.EnrollResponse)
+
+    assert refused.value.code is Code.UNAUTHENTICATED
+
+
+async def test_the_database_keeps_no_token(database_url: str, db: Database, join_token: str, cluster: Cluster) -> None:
+    renewed = await cluster.call("Renew", pb.RenewRequest(), pb.RenewResponse)
+    async with db.reading() as tx:
+        kept = str(await (await tx.execute("SELECT * FROM cluster_credential")).fetchall())
+        kept += str(await (await tx.execute("SELECT * FROM join_token")).fetchall())
+        kept += str(await (await tx.execute("SELECT * FROM audit")).fetchall())
+
+    assert join_token not in kept
+    assert renewed.credential.token not in kept
+
+
+async def test_a_run_is_granted_with_its_spec_and_its_place_and_ends_by_report(
+    database_url: str, cluster: Cluster
+) -> None:
+    stream = cluster.lease()
+    progress = await until(stream, "progress")
+    assert progress.fence_after.seconds < 30
+    await a_run(database_url)
+
+    grants = await until(stream, "grants")
+    (grant,) = grants.grants
+    assert grants.task_specs[0].digest == grant.task_spec_digest
+    assert grants.task_specs[0].spec.short_name == "main"
+    assert grants.runs[0].run_id.name == "mine"
+    assert grant.input_uri == "file:///store/inputs.pb"
+    assert grant.run_output_base == "file:///store/local/flytesnacks/development/mine"
+    assert grant.output_uri == f"{grant.run_output_base}/a0/1"
+
+    assert list((await cluster.report(grant, "RUNNING")).outcomes) == [pb.OUTCOME_ACCEPTED]
+    assert list((await cluster.report(grant, "SUCCEEDED")).outcomes) == [pb.OUTCOME_ACCEPTED]
+    assert list((await cluster.report(grant, "SUCCEEDED")).outcomes) == [pb.OUTCOME_DUPLICATE]
+    assert list((await cluster.report(grant, "SUCCEEDED", epoch=9)).outcomes) == [pb.OUTCOME_STALE_EPOCH]
+
+
+async def test_a_malformed_report_does_not_concern_its_neighbours(database_url: str, cluster: Cluster) -> None:
+    stream = cluster.lease()
+    await until(stream, "progress")
+    await a_run(database_url)
+    (grant,) = (await until(stream, "grants")).grants
+    request = pb.ReportRequest(session_id="s1")
+    request.reports.add(epoch=1).event.phase = phase_pb2.ACTION_PHASE_RUNNING
+    good = request.reports.add(epoch=grant.ref.epoch)
+    good.event.id.CopyFrom(grant.ref.action_id)
+    good.event.attempt = 1
+    good.event.phase = phase_pb2.ACTION_PHASE_RUNNING
+
+    answer = await cluster.call("Report", request, pb.ReportResponse)
+
+    assert list(answer.outcomes) == [pb.OUTCOME_INVALID, pb.OUTCOME_ACCEPTED]
+
+
+async def test_an_abort_is_told_until_it_has_happened(database_url: str, cluster: Cluster) -> None:
+    stream = cluster.lease()
+    await until(stream, "progress")
+    await a_run(database_url)
+    (grant,) = (await until(stream, "grants")).grants
+    await cluster.report(grant, "RUNNING")
+    request = run_service_pb2.AbortRunRequest(reason="enough")
+    request.run_id.CopyFrom(grant.ref.action_id.run)
+    async with service(database_url) as user:
+        await user.call("workflow.RunService/AbortRun", request)
+
+    told = [(await until(stream, "aborts")).aborts[0] for _ in range(2)]
+
+    assert {abort.ref.epoch for abort in told} == {grant.ref.epoch}
+    assert told[0].reason == "enough"
+    assert list((await cluster.report(grant, "ABORTED")).outcomes) == [pb.OUTCOME_ACCEPTED]
+
+
+async def test_a_newer_session_ends_the_older_one(cluster: Cluster) -> None:
+    old = cluster.lease("s1")
+    await until(old, "progress")
+    new = cluster.lease("s2")
+    await until(new, "progress")
+
+    async with asyncio.timeout(5):
+        assert [message async for message in old if message.WhichOneof("message") != "progress"] == []
+    answer = await cluster.call("Report", pb.ReportRequest(session_id="s1"), pb.ReportResponse)
+
+    assert not answer.session_current
