@@ -17,11 +17,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.begun = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def apply(self, items: Sequence[int]) -> list[int | SignalboxError]:
         self.batches.append(list(items))
+        self.begun.set()
         await self.gate.wait()
         if 13 in items:
             raise ZeroDivisionError
@@ -121,8 +123,7 @@ async def test_who_waits_when_the_process_stops_is_released() -> None:
     batch = Batch[int, int]("test", recorder.apply, largest=1)
     async with running(batch):
         tasks = [asyncio.create_task(batch.submit(n)) for n in (1, 2)]
-        while not recorder.batches:
-            await asyncio.sleep(0)
+        await recorder.begun.wait()
 
     for task in tasks:
         with pytest.raises(asyncio.CancelledError):
