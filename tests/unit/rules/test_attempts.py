@@ -34,9 +34,7 @@ def test_what_is_to_be_aborted_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("phase", sorted(TERMINAL - {Phase.FAILED}))
 def test_only_failures_are_tried_again(phase: Phase) -> None:
-    outcome = after_report(
-        phase, recoverable=True, system=False, abort_requested=False, budget=budget(user=(5, 0))
-    )
+    outcome = after_report(phase, recoverable=True, system=False, abort_requested=False, budget=budget(user=(5, 0)))
 
     assert outcome is Next.END
 
