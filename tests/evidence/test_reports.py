@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_evidence import report
 from signalbox_evidence.__main__ import main
 from signalbox_evidence.canonical import canonical
@@ -109,20 +110,23 @@ def test_a_write_that_breaks_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("file", "content", "words"),
     [
-        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: wanted a file"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: wanted JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "wanted a JSON object, got list"),
-        (lambda folder: (folder / "manifest.json").write_text('{"artifacts": {}}'), "at least one stack"),
-        (lambda folder: (folder / "signalbox-data.template.json").unlink(), "signalbox-data.template.json"),
+        ("manifest.json", None, "manifest.json: wanted a file"),
+        ("manifest.json", "{", "manifest.json: wanted JSON"),
+        ("manifest.json", "[]", "manifest.json: wanted a JSON object, got list"),
+        ("manifest.json", '{"artifacts": {}}', "manifest.json: wanted at least one stack, got none"),
+        ("signalbox-data.template.json", None, "signalbox-data.template.json: wanted a file"),
     ],
 )
 def test_a_broken_assembly_is_bad_input(
-    spoil: Callable[[Path], Any], words: str, run: Run, draft: Draft, tmp_path: Path
+    *, file: str, content: str | None, words: str, run: Run, draft: Draft, tmp_path: Path
 ) -> None:
     folder = draft.write(tmp_path / "cdk.out")
-    spoil(folder)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content)
 
     code, _, said = run("check", "--assembly", folder)
 

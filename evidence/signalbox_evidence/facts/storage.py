@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from signalbox_evidence.facts.policy import Statement
 from signalbox_evidence.facts.world import Fact, Subject
 
+IRREPLACEABLE = ("AWS::Backup::BackupVault", "AWS::KMS::Key", "AWS::RDS::DBCluster")
+"""What no redeployment brings back: a stack that holds one is to be protected against deletion as a whole."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BucketAccess:

@@ -4,10 +4,9 @@ import json
 from typing import Any  # API answers are free JSON
 
 from signalbox_evidence.facts.policy import Statement, statements
-from signalbox_evidence.facts.storage import BucketAccess, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, LogGroup, Stack, StorePolicy
 from signalbox_evidence.facts.world import Subject
 from signalbox_evidence.live.deployment import Deployment, complete
-from signalbox_evidence.template.storage import IRREPLACEABLE
 
 _BUCKET, _VAULT, _LOG_GROUP = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::Logs::LogGroup"
 

@@ -1,7 +1,7 @@
 """Buckets, vaults, log groups, deletion policies and stacks as the assembly writes them."""
 
 from signalbox_evidence.facts.policy import Statement
-from signalbox_evidence.facts.storage import BucketAccess, Kept, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, Kept, LogGroup, Stack, StorePolicy
 from signalbox_evidence.facts.world import Fact, Subject, Unknown
 from signalbox_evidence.template.keys import statements_of
 from signalbox_evidence.template.resources import Resource, Resources, text
@@ -16,8 +16,6 @@ STATEFUL = (
     "AWS::RDS::DBCluster",
     "AWS::S3::Bucket",
 )
-IRREPLACEABLE = ("AWS::Backup::BackupVault", "AWS::KMS::Key", "AWS::RDS::DBCluster")
-"""What no redeployment brings back: a stack that holds one is to be protected against deletion as a whole."""
 
 
 def _ownership(bucket: Resource) -> Fact[str]:
