@@ -26,7 +26,7 @@ POLYGLOTS = [
     "'\"><img src=x onerror=ran()>",
     "\"autofocus onfocus=ran() x='",
     "</title></textarea></style></noscript></script><svg onload=ran()>",
-    "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=ran() )//</stYle/</titLe/</scRipt/--!>\\x3csVg/<sVg/oNloAd=ran()//>",
+    "jaVasCript:/*-/*`/*\\`/*'/*\"/**/(/* */oNcliCk=ran() )//</titLe/</scRipt/--!>\\x3csVg/<sVg/oNloAd=ran()//>",
     "<math><mtext></form><form><mglyph><style></math><img src onerror=ran()>",
     "{{7*7}}{% raw %}${7*7}<%= 7*7 %>",
     "&lt;script&gt;ran()&lt;/script&gt;",

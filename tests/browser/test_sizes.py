@@ -33,6 +33,9 @@ async def test_no_page_is_wider_than_its_window(console: Console, chromium: Brow
     async with opened(chromium, width=width) as window:
         for address in (console.runs, console.run(run), f"{console.run(run)}?i={parent}", f"{scope}/tasks"):
             await window.page.goto(address)
+            for menu in range(await window.page.locator("details.menu").count()):
+                await window.page.locator("details.menu > summary").nth(menu).click()
+                assert await window.page.evaluate("document.documentElement.scrollWidth") == width, (address, menu)
             assert await window.page.evaluate("document.documentElement.scrollWidth") == width, address
 
 

@@ -49,7 +49,7 @@ async def test_a_stream_says_something_often_and_ends_cleanly_when_the_service_s
                         pauses.append(time.monotonic() - last)
                         last = time.monotonic()
                         ticks += line == "event: tick"
-                        if ticks == 2:
+                        if ticks == 3:
                             break
                 assert max(pauses) < 2.0, path
 

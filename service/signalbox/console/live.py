@@ -5,13 +5,14 @@ is the other end:
 
 - `region`: elements, each to replace the one of its id;
 - `rows`: all rows of the table in order, when rows came or went; else only `region` with the rows that changed;
-- `tick`: nothing changed; every stream says something at least every `progress_every`;
+- `tick`: the time in milliseconds; every stream says something at least every `progress_every`, changed or not;
 - `over`: nothing can change any more: do not come again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -76,7 +77,11 @@ class Pulse:
         if not said and now - self._said < self.every.total_seconds():
             return ""
         self._said = now
-        return said or event("tick")
+        return said or tick()
+
+
+def tick() -> str:
+    return event("tick", str(time.time_ns() // 1_000_000))
 
 
 def event(name: str, data: str = "") -> str:
@@ -106,7 +111,7 @@ class EventStream(StreamingResponse):
 
 
 async def _until_over(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
-    yield "retry: 1000\n\n"
+    yield f"retry: 1000\n{tick()}"
     try:
         async for said in events:
             yield said

@@ -29,7 +29,7 @@ _LONGEST_REASON = 500
 class RunPage:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._windows: Memo[tuple[Rendered, bool]] = Memo(64)
+        self._windows: Memo[tuple[Rendered, bool]] = Memo(32)
         self._details: Memo[str] = Memo(256)
         self._head = site.macro("_run.html", "head")
         self._counts = site.macro("_run.html", "counts")

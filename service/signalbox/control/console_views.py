@@ -65,13 +65,11 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A line of a window: an action, or (with `fold`) a part of the tree that is only counted."""
+    """A line of a window: an action, or (with `fold`) the counts of a part, whose members follow if it is small."""
 
     depth: int
     line: Line | None = None
     fold: Part | None = None
-    open: bool = False
-    """Of a fold: its members follow."""
 
     @property
     def id(self) -> str:
@@ -120,16 +118,19 @@ async def watch_run(op: Op, hub: Hub, run: RunKey, *, look_every: timedelta) -> 
     """The run's newest revision now and after each change; None when it is still that. Raises NotFound."""
     op.require(Permission.RUN_READ)
     seen: int | None = None
+    loop = asyncio.get_running_loop()
     with hub.subscribe(run_topic(run)) as subscription:
         while True:
             async with op.db.reading() as tx:
                 newest = await run_views.newest_revision(tx, run)
             if newest is None:
                 raise NotFound(f"run {run.run}: not found in {run.project}/{run.domain}")
+            began = loop.time()
             yield newest if newest != seen else None
             seen = newest
-            # Looks are apart, so that a fan-out of thousands costs each viewer a few looks and not thousands.
-            await asyncio.sleep(_RUN_EVERY)
+            # Looks are apart, so that a fan-out of thousands costs each viewer a few looks and not thousands; the
+            # further apart the more one costs, so that a large run takes up a fifth of the time at most.
+            await asyncio.sleep(min(max(_RUN_EVERY, 4 * (loop.time() - began)), look_every.total_seconds()))
             await subscription.changed(within=look_every)
 
 
@@ -200,7 +201,7 @@ class _Tree:
                     for line in _sorted(lines, failed_first=failed_first)
                     for node in self._below(line, depth + 1, failed_first=failed_first)
                 ]
-                fold = Node(depth=depth, fold=part, open=part.size <= FOLD)
+                fold = Node(depth=depth, fold=part)
                 failed = any(phase in part.phases for phase in FAILED)
                 siblings.append((failed, part.created_revision, [fold, *inner]))
             else:

@@ -9,7 +9,8 @@ const RETRY_MS = [1000, 2000, 5000, 15000, 60000];
 let source = null;
 let retries = 0;
 let retryTimer = 0;
-let skew = 0; // milliseconds that the server's clock is ahead of this one; unknown: none
+let skew = 0; // milliseconds that the server's clock is ahead of this one
+let shown = location.pathname + location.search;
 
 const main = () => document.getElementById("content");
 const now = () => Date.now() + skew;
@@ -141,7 +142,7 @@ function listen() {
     });
   on("region", (html) => (takeRegions(html), taken()));
   on("rows", (html) => (takeRows(html), taken()));
-  on("tick", () => {});
+  on("tick", (time) => (skew = Number(time) - Date.now()));
   on("over", () => {
     stop();
     drawClocks();
@@ -176,6 +177,7 @@ async function swap(url, { push }) {
   if (unfolded) document.getElementById("abort")?.replaceWith(unfolded);
   document.title = page.title;
   if (push) history.pushState({}, "", url);
+  shown = location.pathname + location.search;
   if (focused) document.querySelector(`#rows a[data-action="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   taken();
   listen();
@@ -225,7 +227,11 @@ document.addEventListener("keydown", (event) => {
 
 // A hidden page holds no stream: browsers allow few connections to a host, and someone has many pages open.
 document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
-addEventListener("popstate", () => void swap(location.href, { push: false }));
+addEventListener("popstate", () => {
+  // A link within the page comes here too, and changes nothing.
+  if (location.pathname + location.search !== shown) void swap(location.href, { push: false });
+});
+addEventListener("pageshow", (event) => event.persisted && listen());
 addEventListener("pagehide", stop);
 setInterval(() => document.hidden || drawClocks(), 1000);
 
