@@ -140,7 +140,12 @@ async def test_every_address_that_the_sdk_prints_is_a_page(console: Console) -> 
             assert "not in this version" in answer.text
         for address in (console.url, f"{console.url}/v2", scope, console.runs, f"{console.run(run)}?i=a0"):
             assert (await client.get(address)).status_code == 200, address
-        for missing in (f"{scope}/nothing", f"{console.runs}/nothing", scope.replace("flytesnacks", "other")):
+        for missing in (
+            f"{scope}/nothing",
+            f"{console.runs}/nothing",
+            f"{scope}/live/nothing",
+            scope.replace("flytesnacks", "other"),
+        ):
             assert (await client.get(missing)).status_code == 404, missing
 
 

@@ -19,7 +19,7 @@ from signalbox.console.site import Site
 from signalbox.control import console_views, run_views, runs
 from signalbox.control.console_views import Window
 from signalbox.errors import NotFound
-from signalbox.ids import ActionKey, RunKey, name
+from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, name
 from signalbox.op import Op
 from signalbox.rules.phases import Phase
 
@@ -60,7 +60,11 @@ class RunPage:
         return response
 
     async def live(self, op: Op, request: Request) -> Response:
-        return EventStream(self._events(op, self._run(request), RunQuery.parse(request.query_params)))
+        run = self._run(request)
+        # Before the stream begins: a browser would come back each second to one that ends at once.
+        if await console_views.action_revision(op, ActionKey(*run, ROOT_ACTION)) is None:
+            raise NotFound(f"run {run.run}: not found in {run.project}/{run.domain}")
+        return EventStream(self._events(op, run, RunQuery.parse(request.query_params)))
 
     async def abort(self, op: Op, request: Request) -> Response:
         """Back to the run's page, whose stream then tells of the abort."""
