@@ -5,7 +5,6 @@ Every error names the variable, what it got and what is wanted. Secrets are neve
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Self
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from signalbox_dataplane.errors import USAGE, Exit
+from signalbox_wire.loopback import is_loopback
 
 PREFIX = "SIGNALBOX_DATAPLANE_"
 
@@ -39,19 +39,12 @@ def _listen(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004  # the highest TCP port
         raise ValueError("wanted address:port")
-    if host != "localhost" and not _is_loopback(host.strip("[]")):
+    if not is_loopback(host.strip("[]")):
         raise ValueError(
             "wanted a loopback address: this version's dataproxy does not authenticate its callers,"
             " so it must not be reachable from other machines"
         )
     return value
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]

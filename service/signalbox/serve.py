@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -38,10 +39,11 @@ from signalbox.control.reports import Report, Reporter
 from signalbox.log import logger
 from signalbox.reconcile import driver
 from signalbox.rules.phases import Verdict
-from signalbox.settings import Settings
+from signalbox.settings import Auth, Settings
 from signalbox.store.db import Database
 from signalbox.tls import certificate_files
 from signalbox_wire.connect import ServiceApplication
+from signalbox_wire.loopback import LoopbackHosts
 
 _log = logger("serve")
 _GRACEFUL_SECONDS = 5
@@ -106,7 +108,9 @@ def application(made: Parts) -> Starlette:
     routes: list[BaseRoute] = [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
     routes += [Mount(rpc.path, app=rpc) for rpc in rpcs(_handlers(made), gate, made.settings)]
     routes += console.routes(made.db, gate.authenticator, made.hub, made.settings)
-    return Starlette(routes=routes, exception_handlers={404: unserved.not_found})
+    trusting = made.settings.auth is Auth.DEVELOPMENT
+    middleware = [Middleware(LoopbackHosts)] if trusting else []
+    return Starlette(routes=routes, middleware=middleware, exception_handlers={404: unserved.not_found})
 
 
 def rpcs(handlers: Handlers, gate: Gate, settings: Settings) -> list[ServiceApplication]:

@@ -5,7 +5,6 @@ Numbers that operators may change are here and nowhere else; docs/operating.md l
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from signalbox.errors import Invalid
+from signalbox_wire.loopback import is_loopback
 
 _HIGHEST_PORT = 65535
 
@@ -111,15 +111,6 @@ def load() -> Settings:
     except ValidationError as e:
         problems = "; ".join(_problem(tuple(error["loc"]), error["msg"]) for error in e.errors(include_input=False))
         raise Invalid(f"settings: {problems}") from e
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _problem(loc: tuple[int | str, ...], message: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -136,3 +137,15 @@ def test_there_is_no_authentication_by_default() -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1:8090", "localhost:1", "[::1]:8090"])
 def test_loopback_addresses_are_fine(listen: str) -> None:
     Settings(auth=Auth.DEVELOPMENT, listen=listen).check_exposure()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8090", "10.0.0.1"])
+async def test_another_hosts_name_is_refused_on_every_path(database_url: str, host: str) -> None:
+    """Else a web site whose name resolves to 127.0.0.1 could create runs in the developer's name."""
+    async with service(database_url) as running:
+        transport = httpx.ASGITransport(running.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8090") as client:
+            for path in ("/flyteidl2.workflow.RunService/CreateRun", "/readyz", "/v2"):
+                assert (await client.post(path, json={}, headers={"host": host})).status_code == 421
+            for good in ("localhost:8090", "127.0.0.1", "[::1]:8090", "LOCALHOST"):
+                assert (await client.get("/readyz", headers={"host": good})).status_code == 200

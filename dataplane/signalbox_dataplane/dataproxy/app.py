@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flyteidl2.dataproxy import dataproxy_service_pb2
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -14,6 +15,7 @@ from signalbox_dataplane.dataproxy.objects import Objects
 from signalbox_dataplane.dataproxy.tail import LogTail
 from signalbox_dataplane.dataproxy.uploads import Uploads
 from signalbox_wire.connect import ServiceApplication
+from signalbox_wire.loopback import LoopbackHosts
 
 SERVICE = dataproxy_service_pb2.DESCRIPTOR.services_by_name["DataProxyService"]
 LARGEST_MESSAGE = 64 * 1024**2
@@ -42,7 +44,8 @@ def application(uploads: Uploads, data: ActionData, logs: LogTail, objects: Obje
         routes.append(Route("/objects/{key:path}", objects.put, methods=["PUT"]))
         routes.append(Route("/objects/{key:path}", objects.get, methods=["GET"]))
     routes.append(Route("/{service}/{method}", _not_served, methods=["POST"]))
-    return Starlette(routes=routes)
+    # it does not authenticate its callers yet, and listens on loopback only
+    return Starlette(routes=routes, middleware=[Middleware(LoopbackHosts)])
 
 
 async def _healthy(_: Request) -> Response:

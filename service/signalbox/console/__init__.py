@@ -4,5 +4,4 @@ Rendered on the server, and whole without scripts; with them a page follows what
 whole run. It shows where inputs, outputs and logs are and never what is in them: a browser asks the data plane.
 """
 
-from signalbox.console.hosts import LoopbackHosts as LoopbackHosts
 from signalbox.console.routes import routes as routes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -12,12 +11,11 @@ from starlette.routing import BaseRoute, Route
 from signalbox.access.principals import Authenticator
 from signalbox.console import assets
 from signalbox.console.families import Families
-from signalbox.console.hosts import LoopbackHosts
 from signalbox.console.run_list import RunList
 from signalbox.console.run_page import RunPage
 from signalbox.console.site import Handler, Site
 from signalbox.control.hub import Hub
-from signalbox.settings import Auth, Settings
+from signalbox.settings import Settings
 from signalbox.store.db import Database
 
 _SCOPE = "/v2/domain/{domain}/project/{project}"
@@ -40,10 +38,9 @@ def routes(db: Database, authenticator: Authenticator, hub: Hub, settings: Setti
         ("GET", f"{_SCOPE}/{{family}}/{{rest:path}}", families.absent),
         ("GET", "/v2/{rest:path}", families.unknown),
     ]
-    middleware = [Middleware(LoopbackHosts)] if settings.auth is Auth.DEVELOPMENT else []
     return [
-        Route(f"{assets.PREFIX}/{{file}}", _static(site), middleware=middleware),
-        *(Route(path, site.page(handler), methods=[method], middleware=middleware) for method, path, handler in pages),
+        Route(f"{assets.PREFIX}/{{file}}", _static(site)),
+        *(Route(path, site.page(handler), methods=[method]) for method, path, handler in pages),
     ]
 
 
