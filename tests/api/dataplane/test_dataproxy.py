@@ -378,3 +378,11 @@ async def test_json_is_spoken_too(plane: DataPlane) -> None:
         answer = await client.post(plane.endpoint + path, json={"project": "p", "domain": "d", "contentMd5": ""})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+
+
+async def test_another_hosts_name_is_refused(plane: DataPlane) -> None:
+    """Else a web site whose name resolves to 127.0.0.1 could read what runs have written."""
+    path = rpc_path(DATAPROXY.methods_by_name["GetActionData"])
+    async with httpx.AsyncClient() as client:
+        for address in (plane.endpoint + path, f"{plane.endpoint}/healthz"):
+            assert (await client.post(address, json={}, headers={"host": "evil.example"})).status_code == 421
