@@ -120,6 +120,12 @@ CAPABILITIES = (
         reason="moto answers the time of the question; it makes no backups",
     ),
     Capability(
+        service="rds",
+        attribute="DBCluster.DBClusterParameterGroupStatus",
+        kind="invented",
+        reason="moto says in-sync of every member; a change of parameters never waits for a restart",
+    ),
+    Capability(
         service="ecs",
         attribute="Service.runningCount",
         kind="invented",

@@ -120,6 +120,18 @@ def _backups_end_now(account: Any) -> bool:
     return datetime.now(UTC) - latest < timedelta(seconds=10)
 
 
+def _parameters_are_in_sync_at_once(account: Any) -> bool:
+    """In AWS a member that gets another group says pending-reboot, until it has restarted."""
+    rds, group = account.client("rds"), f"g{uuid4().hex[:12]}"
+    rds.create_db_cluster_parameter_group(
+        DBClusterParameterGroupName=group, DBParameterGroupFamily="aurora-postgresql16", Description="other"
+    )
+    cluster = _instance(account)["DBClusterIdentifier"]
+    rds.modify_db_cluster(DBClusterIdentifier=cluster, DBClusterParameterGroupName=group, ApplyImmediately=True)
+    members = rds.describe_db_clusters(DBClusterIdentifier=cluster)["DBClusters"][0]["DBClusterMembers"]
+    return {member["DBClusterParameterGroupStatus"] for member in members} == {"in-sync"}
+
+
 def _no_task_runs(account: Any) -> bool:
     return _service(account)["runningCount"] == 0
 
@@ -174,6 +186,7 @@ _PROBES: dict[tuple[str, str], Probe] = {
     ("ecs", "Service.runningCount"): _no_task_runs,
     ("kms", "KeyRotationStatus.RotationPeriodInDays"): _rotation_has_no_period,
     ("rds", "DBCluster.EngineLifecycleSupport"): _engine_lifecycle_is_lost,
+    ("rds", "DBCluster.DBClusterParameterGroupStatus"): _parameters_are_in_sync_at_once,
     ("rds", "DBCluster.LatestRestorableTime"): _backups_end_now,
     ("rds", "DBInstance.AvailabilityZone"): _instances_share_the_first_zone,
     ("rds", "DBInstance.PerformanceInsightsEnabled"): _loses_of_an_instance("PerformanceInsightsEnabled", value=True),
