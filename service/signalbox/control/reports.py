@@ -15,7 +15,7 @@ from signalbox.control.hub import Hub
 from signalbox.control.journal import Journal
 from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
-from signalbox.rules import attempts
+from signalbox.rules import attempts, names
 from signalbox.rules.attempts import Budget, Next
 from signalbox.rules.phases import TERMINAL, Lease, Now, Phase, Reported, Verdict, judge
 from signalbox.store import runs
@@ -78,13 +78,17 @@ class Reporter:
         return verdict
 
     def _accept(self, journal: Journal, state: State, report: Report, epoch: int) -> None:
+        output_uri = report.output_uri
+        if report.phase is Phase.SUCCEEDED and not output_uri:
+            # The SDK takes a success without one for an error of ours; it is the folder that the grant named.
+            output_uri = names.attempt_output_uri(state.output_base, state.key, state.attempt)
         journal.move(
             state,
             report.phase,
             epoch=epoch,
             at=report.at,
             cluster=report.cluster.cluster,
-            output_uri=report.output_uri,
+            output_uri=output_uri,
             error=report.error,
             error_recoverable=report.recoverable,
             log=report.log,
