@@ -30,6 +30,7 @@ FACTS = pb.ClusterFacts(dataproxy_endpoint="http://localhost:1", storage_prefix=
 @dataclass
 class Cluster:
     running: Service
+    token: str = ""
 
     async def lease(self, session: str = "s1", *held: pb.AttemptRef) -> AsyncIterator[pb.LeaseResponse]:
         request = pb.LeaseRequest(session_id=session, facts=FACTS, capacity=10, held=held)
@@ -66,7 +67,7 @@ async def cluster(database_url: str, db: Database, join_token: str) -> AsyncGene
         )
     assert (enrolled.org, enrolled.cluster) == ("local", "one")
     async with service(database_url, token=enrolled.credential.token, progress_every=timedelta(seconds=0.3)) as running:
-        yield Cluster(running)
+        yield Cluster(running, enrolled.credential.token)
 
 
 async def a_run(database_url: str, name: str = "mine") -> None:
@@ -178,3 +179,19 @@ async def test_a_newer_session_ends_the_older_one(cluster: Cluster) -> None:
     answer = await cluster.call("Report", pb.ReportRequest(session_id="s1"), pb.ReportResponse)
 
     assert not answer.session_current
+
+
+async def test_a_full_cluster_is_given_more_as_soon_as_something_has_ended(database_url: str, cluster: Cluster) -> None:
+    request = pb.LeaseRequest(session_id="s1", facts=FACTS, capacity=1)
+    async with service(database_url, token=cluster.token, progress_every=timedelta(minutes=5)) as unhurried:
+        stream = unhurried.client.stream(f"{LINK}/Lease", request, pb.LeaseResponse)
+        await until(stream, "progress")
+        for name in ("one", "two"):
+            await a_run(database_url, name)
+        (first,) = (await until(stream, "grants")).grants
+
+        await Cluster(unhurried).report(first, "SUCCEEDED")
+
+        (second,) = (await until(stream, "grants")).grants
+        unhurried.parts.hub.drain()
+    assert {first.ref.action_id.run.name, second.ref.action_id.run.name} == {"one", "two"}

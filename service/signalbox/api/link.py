@@ -12,7 +12,7 @@ from signalbox.api import wire
 from signalbox.api.interceptors import Handlers, validate
 from signalbox.control import leases
 from signalbox.control.batch import Batch
-from signalbox.control.hub import Hub, cluster_topic, work_topic
+from signalbox.control.hub import Hub, cluster_topic, room_topic, work_topic
 from signalbox.control.reports import Report
 from signalbox.errors import Invalid, SignalboxError
 from signalbox.ids import ClusterKey
@@ -88,7 +88,7 @@ class Link:
                 if aborts := await leases.aborts(op, after=told):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
-                if len(grants.granted) == leases.GRANT_BATCH:
+                if len(grants.granted) == leases.GRANT_BATCH or (grants.full and subscription.also(room_topic(cluster))):
                     continue
                 if not await subscription.changed(within=self._settings.progress_every):
                     told = 0  # what was told and has not happened is told again

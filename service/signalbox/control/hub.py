@@ -41,6 +41,11 @@ def cluster_topic(cluster: ClusterKey) -> str:
     return f"cluster/{cluster}"
 
 
+def room_topic(cluster: ClusterKey) -> str:
+    """Something that the cluster held has ended: it has room for more."""
+    return f"room/{cluster}"
+
+
 class StreamOver(Exception):  # not an error: the stream ends cleanly and its client comes again
     """The stream has lived long enough, or the process is about to stop."""
 
@@ -52,9 +57,14 @@ class Subscription:
         self._hub = hub
         self._until = until
         self._event = asyncio.Event()
+        self.topics: set[str] = set()
 
     def wake(self) -> None:
         self._event.set()
+
+    def also(self, topic: str) -> bool:
+        """Wait for this topic too, from now on. True when that is new: then look again before waiting."""
+        return self._hub.add(self, topic)
 
     async def changed(self, *, within: timedelta) -> bool:
         """Wait for a wake-up for at most `within`; False when none came. Raises StreamOver."""
@@ -89,14 +99,22 @@ class Hub:
         age = self._max_age * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
         subscription = Subscription(self, until=asyncio.get_running_loop().time() + age)
         for topic in topics:
-            self._waiting[topic].add(subscription)
+            self.add(subscription, topic)
         try:
             yield subscription
         finally:
-            for topic in topics:
+            for topic in subscription.topics:
                 self._waiting[topic].discard(subscription)
                 if not self._waiting[topic]:
                     del self._waiting[topic]
+
+    def add(self, subscription: Subscription, topic: str) -> bool:
+        """Whether the subscription did not wait for the topic before."""
+        if topic in subscription.topics:
+            return False
+        subscription.topics.add(topic)
+        self._waiting[topic].add(subscription)
+        return True
 
     def publish(self, topics: Iterable[str]) -> None:
         """The topics changed; call after commit."""

@@ -117,9 +117,13 @@ async def sweep(op: Op, hub: Hub, held: Sequence[work.Held], *, system_retries: 
 
 @dataclass(frozen=True, kw_only=True)
 class Grants:
-    """Grants in arrival order, with the specs that they name (by digest) and the context of their runs."""
+    """Grants in arrival order, with the specs that they name (by digest) and the context of their runs.
+
+    `full`: the cluster holds all that it wants to; more only when something has ended.
+    """
 
     granted: list[work.Granted]
+    full: bool
     specs: dict[bytes, bytes]
     runs: dict[runs.RunKey, runs.Context]
 
@@ -131,16 +135,17 @@ async def grant(op: Op, *, stream: int, known_specs: set[bytes]) -> Grants | Non
     """
     cluster = caller(op)
     async with op.transaction() as tx:
-        granted = await work.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
-        if granted is None:
+        claim = await work.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
+        if claim is None:
             return None
+        granted = claim.granted
         if not granted:
-            return Grants(granted=[], specs={}, runs={})
+            return Grants(granted=[], full=claim.full, specs={}, runs={})
         wanted = {g.spec_digest for g in granted} - known_specs
         bodies = await specs.bodies(tx, cluster.org, sorted(wanted)) if wanted else {}
         contexts = await runs.contexts(tx, [g.key.run_key for g in granted])
     GRANTS.inc(len(granted))
-    return Grants(granted=granted, specs=bodies, runs=contexts)
+    return Grants(granted=granted, full=claim.full, specs=bodies, runs=contexts)
 
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:

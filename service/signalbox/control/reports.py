@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from signalbox.control.actions import cascade, publish
-from signalbox.control.hub import Hub
+from signalbox.control.hub import Hub, room_topic
 from signalbox.control.journal import Journal
 from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
@@ -56,6 +56,7 @@ class Reporter:
             await cascade(tx, journal)
             await journal.write(tx)
         publish(self._hub, journal)
+        self._hub.publish(room_topic(report.cluster) for report in reports if report.phase in TERMINAL)
         for verdict in verdicts:
             REPORTS.labels(verdict).inc()
         return verdicts

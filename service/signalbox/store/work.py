@@ -51,10 +51,18 @@ class Granted:
         return ActionKey(self.org, self.project, self.domain, self.run, self.action)
 
 
-async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> list[Granted] | None:
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Grants in order of arrival; `full`: the cluster holds, with these, all that it wants to."""
+
+    granted: list[Granted]
+    full: bool
+
+
+async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Claim | None:
     """Lease up to `limit` waiting attempts to the cluster, oldest first. None: the stream is no longer its newest.
 
-    Two callers never get the same attempt; neither waits for the other. [] when nothing waits.
+    Two callers never get the same attempt; neither waits for the other.
     """
     # FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
     current = await tx.execute(
@@ -66,6 +74,7 @@ async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> list
     row = await current.fetchone()
     if row is None:
         return None
+    room = max(0, row[0])
     cursor = tx.cursor(row_factory=class_row(Granted))
     await cursor.execute(
         """
@@ -85,9 +94,10 @@ async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> list
           FROM granted g
           JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
          ORDER BY g.id""",
-        cluster._asdict() | {"limit": max(0, min(limit, row[0]))},
+        cluster._asdict() | {"limit": min(limit, room)},
     )
-    return await cursor.fetchall()
+    granted = await cursor.fetchall()
+    return Claim(granted=granted, full=len(granted) == room)
 
 
 class Held(NamedTuple):
