@@ -88,7 +88,8 @@ class Link:
                 if aborts := await leases.aborts(op, after=told):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
-                if len(grants.granted) == leases.GRANT_BATCH or (grants.full and subscription.also(room_topic(cluster))):
+                more = len(grants.granted) == leases.GRANT_BATCH
+                if more or (grants.full and subscription.also(room_topic(cluster))):
                     continue
                 if not await subscription.changed(within=self._settings.progress_every):
                     told = 0  # what was told and has not happened is told again
