@@ -119,10 +119,11 @@ async def touch(tx: Tx, cluster: ClusterKey, *, session: str) -> bool:
     cursor = await tx.execute(
         """
         UPDATE cluster SET last_seen_at = clock_timestamp()
-         WHERE org = %(org)s AND name = %(cluster)s AND session = %(session)s""",
+         WHERE org = %(org)s AND name = %(cluster)s AND session = %(session)s
+     RETURNING true""",
         cluster._asdict() | {"session": session},
     )
-    return cursor.rowcount == 1
+    return await cursor.fetchone() is not None
 
 
 @dataclass(frozen=True, kw_only=True)

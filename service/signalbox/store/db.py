@@ -50,9 +50,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Tx]:
-        """All or nothing. Raises AlreadyExists for a taken name, Unavailable when the database is missing."""
+        """All or nothing. Raises AlreadyExists for a taken name, Unavailable when the database is missing.
+
+        Statements are sent without waiting for the ones before: results are known when they are fetched (`rowcount`
+        is not), errors at the next fetch or at the end.
+        """
         with _translated():
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
                 yield connection
 
     @asynccontextmanager

@@ -39,10 +39,11 @@ async def insert(tx: Tx, key: ProjectKey, definition: bytes, *, state: State) ->
         """
         INSERT INTO project (org, id, state, definition)
         VALUES (%(org)s, %(project)s, %(state)s, %(definition)s)
-            ON CONFLICT ON CONSTRAINT project_pkey DO NOTHING""",
+            ON CONFLICT ON CONSTRAINT project_pkey DO NOTHING
+     RETURNING true""",
         key._asdict() | {"state": state, "definition": definition},
     )
-    return cursor.rowcount == 1
+    return await cursor.fetchone() is not None
 
 
 async def update(tx: Tx, key: ProjectKey, definition: bytes, *, state: State) -> bool:
@@ -50,10 +51,11 @@ async def update(tx: Tx, key: ProjectKey, definition: bytes, *, state: State) ->
     cursor = await tx.execute(
         """
         UPDATE project SET state = %(state)s, definition = %(definition)s
-         WHERE org = %(org)s AND id = %(project)s""",
+         WHERE org = %(org)s AND id = %(project)s
+     RETURNING true""",
         key._asdict() | {"state": state, "definition": definition},
     )
-    return cursor.rowcount == 1
+    return await cursor.fetchone() is not None
 
 
 async def get(tx: Tx, key: ProjectKey) -> Project | None:

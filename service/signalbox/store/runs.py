@@ -38,7 +38,8 @@ async def insert(tx: Tx, run: NewRun) -> bool:
                          request_digest, created_at)
         VALUES (%(org)s, %(project)s, %(domain)s, %(run)s, %(run_spec)s, %(source)s, %(labels)s, %(start_time)s,
                 %(output_base)s, %(created_by)s, %(request_digest)s, %(created_at)s)
-            ON CONFLICT ON CONSTRAINT run_pkey DO NOTHING""",
+            ON CONFLICT ON CONSTRAINT run_pkey DO NOTHING
+     RETURNING true""",
         run.key._asdict()
         | {
             "run_spec": run.run_spec,
@@ -51,7 +52,7 @@ async def insert(tx: Tx, run: NewRun) -> bool:
             "created_at": run.created_at,
         },
     )
-    return cursor.rowcount == 1
+    return await cursor.fetchone() is not None
 
 
 async def request_digest(tx: Tx, key: RunKey) -> bytes | None:

@@ -35,10 +35,11 @@ async def insert(tx: Tx, task: NewTask) -> bool:
                           deployed_by, deployed_at, is_entrypoint)
         VALUES (%(org)s, %(project)s, %(domain)s, %(name)s, %(version)s, %(spec_digest)s, %(short_name)s,
                 %(environment)s, %(description)s, %(deployed_by)s, %(deployed_at)s, %(is_entrypoint)s)
-            ON CONFLICT ON CONSTRAINT task_pkey DO NOTHING""",
+            ON CONFLICT ON CONSTRAINT task_pkey DO NOTHING
+     RETURNING true""",
         task.key._asdict() | vars(task),
     )
-    return cursor.rowcount == 1
+    return await cursor.fetchone() is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,8 @@ CREATE TABLE attempt (
 );
 
 -- Live work only: one row for each task action that is not over, with the lease now in force. Deleted at the end.
+-- No foreign key to action: both are always written by one transaction, and on a table that was never analyzed the check
+-- reads the whole run for each row.
 CREATE TABLE work (
     org         text COLLATE "C" NOT NULL,
     project     text COLLATE "C" NOT NULL,
@@ -138,9 +140,7 @@ CREATE TABLE work (
     epoch       bigint NOT NULL DEFAULT 0,            -- of the last grant
     cluster     text COLLATE "C",                     -- null: waits
     granted_at  timestamptz,
-    CONSTRAINT work_pkey PRIMARY KEY (org, project, domain, run, action),
-    CONSTRAINT work_action_known FOREIGN KEY (org, project, domain, run, action)
-        REFERENCES action (org, project, domain, run, name) ON DELETE CASCADE
+    CONSTRAINT work_pkey PRIMARY KEY (org, project, domain, run, action)
 ) WITH (fillfactor = 70);
 CREATE INDEX work_waiting ON work (org, id) WHERE cluster IS NULL;
 CREATE INDEX work_held ON work (org, cluster) WHERE cluster IS NOT NULL;
