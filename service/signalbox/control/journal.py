@@ -181,8 +181,8 @@ class Journal:
             await work.requeue(tx, [work.Requeue(key, attempt) for key, attempt in self._requeued.items()])
         if self._ended:
             await work.delete(tx, self.ended)
-        if over := sorted(self._ended | self._released):
-            await outbox.delete(tx, over)
+        if told := [key for key in sorted(self._ended | self._released) if self._states[key].abort_requested_at]:
+            await outbox.delete(tx, told)
         if self._aborts:
             await outbox.insert_aborts(tx, self._aborts)
         if self._touched:

@@ -115,12 +115,17 @@ async def begin_stream(tx: Tx, cluster: ClusterKey, *, session: str, capacity: i
 
 
 async def touch(tx: Tx, cluster: ClusterKey, *, session: str) -> bool:
-    """The cluster was heard of. False when the session is not its newest."""
+    """The cluster was heard of. False when the session is not its newest.
+
+    Written at most once a second: a busy cluster reports far more often, and each write is a commit.
+    """
     cursor = await tx.execute(
         """
-        UPDATE cluster SET last_seen_at = clock_timestamp()
-         WHERE org = %(org)s AND name = %(cluster)s AND session = %(session)s
-     RETURNING true""",
+          WITH heard AS (
+                UPDATE cluster SET last_seen_at = clock_timestamp()
+                 WHERE org = %(org)s AND name = %(cluster)s AND session = %(session)s
+                   AND last_seen_at < clock_timestamp() - interval '1 second')
+        SELECT true FROM cluster WHERE org = %(org)s AND name = %(cluster)s AND session = %(session)s""",
         cluster._asdict() | {"session": session},
     )
     return await cursor.fetchone() is not None

@@ -37,7 +37,7 @@ class Database:
             min_size=min(2, size),
             max_size=size,
             timeout=2.0,  # of the 5 s that the SDK gives an Enqueue
-            kwargs={"autocommit": True, "prepare_threshold": 3},
+            kwargs={"autocommit": True, "prepare_threshold": 0},
             open=False,
         )
 
