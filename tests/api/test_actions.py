@@ -175,6 +175,28 @@ async def test_a_child_that_cannot_be_is_refused_in_words(
     assert await engine.lease() == {}
 
 
+async def test_a_text_that_cannot_be_kept_is_refused_and_its_neighbours_are_not(
+    engine: Engine, running: Service
+) -> None:
+    bad = enqueued("c1")
+    bad.action.group = "a\0b"
+
+    async with asyncio.TaskGroup() as group:
+        good = [group.create_task(running.call(f"{SERVICE}/Enqueue", enqueued(name))) for name in ("c2", "c3")]
+        refused = group.create_task(refusal(running, bad))
+
+    assert all(task.done() for task in good)
+    assert refused.result().code is Code.INVALID_ARGUMENT
+    assert "NUL" in refused.result().message
+    assert sorted(await engine.lease()) == ["c2", "c3"]
+
+
+async def refusal(running: Service, request: pb.EnqueueRequest) -> ConnectError:
+    with pytest.raises(ConnectError) as refused:
+        await running.call(f"{SERVICE}/Enqueue", request)
+    return refused.value
+
+
 async def test_what_is_enqueued_in_a_run_that_is_being_aborted_hears_aborted(engine: Engine, running: Service) -> None:
     await engine.abort()
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from signalbox.errors import Exhausted, SignalboxError
+from signalbox.errors import Exhausted, SignalboxError, Unavailable
 from signalbox.log import logger
 from signalbox.metrics import BATCH_SIZE
 
@@ -90,7 +90,7 @@ class Batch(Generic[T, R]):
                 future.set_result(result)
 
     async def _split(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception) -> None:
-        outage = isinstance(error, SignalboxError)  # of the database: one by one would only take longer
+        outage = isinstance(error, Unavailable)  # one by one would only take longer
         if len(batch) == 1 or outage:
             for _, future in batch:
                 if not future.done():

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from signalbox.errors import AlreadyExists, Unavailable
+from signalbox.errors import AlreadyExists, Invalid, Unavailable
 
 Tx = AsyncConnection[TupleRow]
 
@@ -88,5 +88,9 @@ def _translated() -> Generator[None]:
         if message is None:
             raise
         raise AlreadyExists(message) from e
+    except psycopg.DataError as e:
+        raise Invalid(
+            "a text in the request cannot be kept: it holds a NUL byte, or a number is too large", detail=str(e)
+        ) from e
     except (psycopg.OperationalError, PoolTimeout) as e:
         raise Unavailable("the database does not answer", detail=str(e)) from e
