@@ -144,10 +144,17 @@ async def test_a_malformed_report_does_not_concern_its_neighbours(database_url: 
     good.event.id.CopyFrom(grant.ref.action_id)
     good.event.attempt = 1
     good.event.phase = phase_pb2.ACTION_PHASE_RUNNING
+    unkept, untimely = request.reports.add(), request.reports.add()
+    for bad in (unkept, untimely):
+        bad.CopyFrom(good)
+        bad.event.phase = phase_pb2.ACTION_PHASE_SUCCEEDED
+    unkept.event.outputs.output_uri = "file:///\0"
+    untimely.event.end_time.seconds = 2**60
 
     answer = await cluster.call("Report", request, pb.ReportResponse)
 
-    assert list(answer.outcomes) == [pb.OUTCOME_INVALID, pb.OUTCOME_ACCEPTED]
+    expected = [pb.OUTCOME_INVALID, pb.OUTCOME_ACCEPTED, pb.OUTCOME_INVALID, pb.OUTCOME_INVALID]
+    assert list(answer.outcomes) == expected
 
 
 async def test_an_abort_is_told_until_it_has_happened(database_url: str, cluster: Cluster) -> None:

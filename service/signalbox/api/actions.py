@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from flyteidl2.actions import actions_service_pb2 as pb
 from flyteidl2.core import execution_pb2
@@ -70,7 +70,7 @@ class Actions:
 
     async def update(self, op: Op, request: pb.UpdateRequest) -> pb.UpdateResponse:
         phase = wire.phase(request.status.phase)
-        started = request.status.start_time.ToDatetime(UTC) if request.status.HasField("start_time") else None
+        started = wire.moment(request.status.start_time) if request.status.HasField("start_time") else None
         report = Report(
             key=wire.action_key(request.action_id),
             cluster=caller(op),
@@ -157,8 +157,8 @@ def _trace(action: pb.Action, key: ActionKey, parent: str, by: str, at: datetime
         created_by=by,
         created_at=at,
         phase=phase,
-        started_at=trace.start_time.ToDatetime(UTC) if trace.HasField("start_time") else at,
-        ended_at=trace.end_time.ToDatetime(UTC) if trace.HasField("end_time") else at,
+        started_at=wire.moment(trace.start_time) if trace.HasField("start_time") else at,
+        ended_at=wire.moment(trace.end_time) if trace.HasField("end_time") else at,
         output_uri=trace.outputs.output_uri,
     )
 

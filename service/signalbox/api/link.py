@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC
 
 from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
@@ -103,12 +102,9 @@ class Link:
         if not current:
             return pb.ReportResponse(outcomes=[pb.OUTCOME_STALE_EPOCH] * len(request.reports), session_current=False)
         parsed = [_parse(op, cluster, report, self._settings.error_limit_bytes) for report in request.reports]
-        verdicts = await self._reports.submit_all([report for report in parsed if report is not None])
-        outcomes = iter(verdicts)
-        return pb.ReportResponse(
-            outcomes=[pb.OUTCOME_INVALID if report is None else _OUTCOMES[next(outcomes)] for report in parsed],
-            session_current=True,
-        )
+        results = iter(await self._reports.submit_all([report for report in parsed if report is not None]))
+        outcomes = [pb.OUTCOME_INVALID if report is None else _outcome(next(results)) for report in parsed]
+        return pb.ReportResponse(outcomes=outcomes, session_current=True)
 
     def _progress(self) -> pb.LeaseResponse:
         progress = pb.Progress()
@@ -119,33 +115,45 @@ class Link:
 
 def _parse(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report | None:
     """The report, or None when it is malformed: its neighbours must not suffer."""
-    event = report.event
     try:
         validate(report)
-        key = wire.action_key(event.id)
-        phase = wire.phase(event.phase)
-    except SignalboxError:
+        return _report(op, cluster, report, error_limit)
+    except Invalid:
         return None
+
+
+def _report(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report:
+    event = report.event
     log = None
     if event.log_info or event.HasField("log_context"):
         log = run_definition_pb2.ActionEvent(log_info=event.log_info, log_context=event.log_context).SerializeToString()
+    error = None
+    if event.HasField("error_info"):
+        error = wire.cut_error(event.error_info, error_limit).SerializeToString()
     at = event.end_time if event.HasField("end_time") else event.updated_time
     return Report(
-        key=key,
+        key=wire.action_key(event.id),
         cluster=cluster,
         attempt=event.attempt,
         epoch=report.epoch,
-        phase=phase,
-        at=at.ToDatetime(UTC) if at.ByteSize() else op.now,
-        started_at=event.start_time.ToDatetime(UTC) if event.HasField("start_time") else None,
+        phase=wire.phase(event.phase),
+        at=wire.moment(at) if at.ByteSize() else op.now,
+        started_at=wire.moment(event.start_time) if event.HasField("start_time") else None,
         output_uri=event.outputs.output_uri or None,
-        error=wire.cut_error(event.error_info, error_limit).SerializeToString()
-        if event.HasField("error_info")
-        else None,
+        error=error,
         error_system=event.error_info.kind == run_definition_pb2.ErrorInfo.KIND_SYSTEM,
         recoverable=report.recoverable,
         log=log,
     )
+
+
+def _outcome(result: Verdict | SignalboxError) -> pb.Outcome:
+    """Raises what is not the report's own fault, for the cluster to send all of it again."""
+    if isinstance(result, Invalid):
+        return pb.OUTCOME_INVALID
+    if isinstance(result, SignalboxError):
+        raise result
+    return _OUTCOMES[result]
 
 
 def _facts(facts: pb.ClusterFacts) -> clusters.Facts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from flyteidl2.task import task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from flyteidl2.workflow import run_service_pb2 as pb
@@ -52,9 +50,9 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
     scope, name = _scope(request)
     task, spec = await _task(op, request, scope)
     run_spec = request.run_spec
-    start = request.run_start_time.ToDatetime(UTC) if request.HasField("run_start_time") else op.now
+    start = wire.moment(request.run_start_time) if request.HasField("run_start_time") else op.now
     if run_spec.HasField("run_start_time"):
-        start = run_spec.run_start_time.ToDatetime(UTC)
+        start = wire.moment(run_spec.run_start_time)
     return runs.NewRun(
         scope=scope,
         name=name,

@@ -64,8 +64,11 @@ def timestamp(at: datetime) -> Timestamp:
 
 
 def moment(message: Timestamp) -> datetime:
-    """Aware, in UTC."""
-    return message.ToDatetime(UTC)
+    """Aware, in UTC. Raises Invalid for what is no time between the years 1 and 9999."""
+    try:
+        return message.ToDatetime(UTC)
+    except (OverflowError, ValueError) as e:
+        raise Invalid(f"a timestamp is out of range, got {message.seconds} s and {message.nanos} ns") from e
 
 
 def scope_key(org: str, project: str, domain: str) -> ScopeKey:

@@ -39,19 +39,22 @@ class Batch(Generic[T, R]):
         self._apply = apply
         self._largest = largest
         self._waiting = waiting
-        self._pending: list[tuple[T, asyncio.Future[R]]] = []
+        self._pending: list[tuple[T, asyncio.Future[R | SignalboxError]]] = []
         self._arrived = asyncio.Event()
 
     async def submit(self, item: T) -> R:
         """The item's result, after its commit. Raises what `apply` says of it, or Exhausted."""
-        return (await self.submit_all([item]))[0]
+        result = (await self.submit_all([item]))[0]
+        if isinstance(result, SignalboxError):
+            raise result
+        return result
 
-    async def submit_all(self, items: Sequence[T]) -> list[R]:
-        """Results in the order of the items, which keep it in the batch too. Raises the first error, or Exhausted."""
+    async def submit_all(self, items: Sequence[T]) -> list[R | SignalboxError]:
+        """A result or an error for each item, in their order, which they keep in the batch too. Raises Exhausted."""
         if len(self._pending) + len(items) > self._waiting:
             raise Exhausted(f"{self._name}: {len(self._pending)} requests are waiting")
         loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
+        futures: list[asyncio.Future[R | SignalboxError]] = [loop.create_future() for _ in items]
         self._pending.extend(zip(items, futures, strict=True))
         if futures:
             self._arrived.set()
@@ -71,7 +74,7 @@ class Batch(Generic[T, R]):
             for _, future in self._pending:
                 future.cancel()
 
-    async def _flush(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _flush(self, batch: list[tuple[T, asyncio.Future[R | SignalboxError]]]) -> None:
         try:
             results = await self._apply([item for item, _ in batch])
         except asyncio.CancelledError:
@@ -82,18 +85,18 @@ class Batch(Generic[T, R]):
             await self._split(batch, e)
             return
         for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # its caller has gone
-                continue
-            if isinstance(result, SignalboxError):
-                future.set_exception(result)
-            else:
+            if not future.done():  # else its caller has gone
                 future.set_result(result)
 
-    async def _split(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception) -> None:
+    async def _split(self, batch: list[tuple[T, asyncio.Future[R | SignalboxError]]], error: Exception) -> None:
         outage = isinstance(error, Unavailable)  # one by one would only take longer
         if len(batch) == 1 or outage:
             for _, future in batch:
-                if not future.done():
+                if future.done():
+                    continue
+                if isinstance(error, SignalboxError):
+                    future.set_result(error)
+                else:
                     future.set_exception(error)
             return
         _log.warning("batch_split", batch=self._name, size=len(batch), error=repr(error))
