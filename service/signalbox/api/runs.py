@@ -94,14 +94,10 @@ async def _task(
         case "task_spec":
             template = request.task_spec.task_template.id
             name = ids.task_name(template.name, what="task_spec.task_template.id.name")
-            identity = task_definition_pb2.TaskIdentifier(
-                org=scope.org, project=scope.project, domain=scope.domain, name=name, version=template.version
-            )
-            return identity, request.task_spec
+            return wire.task_id(TaskKey(*scope, name, template.version)), request.task_spec
         case "task_id":
-            task = request.task_id
-            key = TaskKey(*wire.scope_key(task.org, task.project, task.domain), task.name, task.version)
-            return task, task_definition_pb2.TaskSpec.FromString(await runs.deployed_spec(op, key))
+            key = wire.task_key(request.task_id)
+            return request.task_id, task_definition_pb2.TaskSpec.FromString(await runs.deployed_spec(op, key))
         case "trigger_name":
             raise Unserved("trigger_name: triggers are not part of this version of Signalbox")
         case _:
