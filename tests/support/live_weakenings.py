@@ -46,9 +46,15 @@ def _clusters(**values: Any) -> Tamper:
 
 
 def _window(*, lag: timedelta = timedelta(minutes=4), reach: timedelta = timedelta(days=35)) -> Tamper:
-    now = datetime.now(UTC)
-    created = now - timedelta(days=100)
-    return _clusters(ClusterCreateTime=created, EarliestRestorableTime=now - reach, LatestRestorableTime=now - lag)
+    """Restorable times as of each answer, and not as of when the tests were collected."""
+
+    def tamper(answer: dict[str, Any]) -> None:
+        now = datetime.now(UTC)
+        created = now - timedelta(days=100)
+        times = {"EarliestRestorableTime": now - reach, "LatestRestorableTime": now - lag}
+        _clusters(ClusterCreateTime=created, **times)(answer)
+
+    return tamper
 
 
 _ROLLOUT = {"minimumHealthyPercent": 100, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
