@@ -7,14 +7,14 @@ knows connectrpc's errors.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, cast
 
 import protovalidate
-import structlog
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
@@ -110,9 +110,12 @@ def _stream(rpc: str, rule: Rule, handler: StreamHandler, gate: Gate) -> ServerS
     async def call(request: Message, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:
         try:
             op = await gate.admit(rpc, rule, request, ctx)
-            with STREAMS_OPEN.labels(rpc).track_inprogress(), structlog.contextvars.bound_contextvars(method=rpc):
-                async for message in handler(op, request):
-                    yield message
+            # Closed with its client, not whenever it is collected: it holds a subscription.
+            messages = cast("AsyncGenerator[Any]", handler(op, request))
+            async with aclosing(messages):
+                with STREAMS_OPEN.labels(rpc).track_inprogress():
+                    async for message in messages:
+                        yield message
         except StreamOver:
             return  # a clean end: the SDK comes again, where it would give up for good on `canceled`
         except Exception as e:
