@@ -41,6 +41,7 @@ from signalbox.reconcile import driver
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Auth, Settings
 from signalbox.store.db import Database
+from signalbox.store.migrate import is_current
 from signalbox.tls import certificate_files
 from signalbox_wire.connect import ServiceApplication
 from signalbox_wire.loopback import LoopbackHosts
@@ -94,10 +95,11 @@ def application(made: Parts) -> Starlette:
 
     async def ready(_: Request) -> Response:
         try:
-            await made.db.ping()
+            async with made.db.reading() as tx:
+                reason = None if await is_current(tx) else "the database's schema is not of this version yet"
         except errors.Unavailable as e:
-            return JSONResponse({"ready": False, "reason": e.message}, status_code=503)
-        return JSONResponse({"ready": True})
+            reason = e.message
+        return JSONResponse({"ready": not reason} | ({"reason": reason} if reason else {}), 503 if reason else 200)
 
     async def alive(_: Request) -> Response:
         return JSONResponse({"alive": True})

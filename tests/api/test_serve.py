@@ -14,7 +14,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from signalbox.store.migrate import migrate
 from support.checkout import free_port, until
+from support.database import Server
 
 
 @contextmanager
@@ -73,6 +75,24 @@ def test_a_service_without_its_database_lives_and_is_not_ready() -> None:
 
     assert ready.status_code == 503
     assert ready.json() == {"ready": False, "reason": "the database does not answer"}
+
+
+def test_a_service_is_not_ready_before_its_schema_is_of_its_version(postgres: Server) -> None:
+    port = free_port()
+    listen = f"127.0.0.1:{port}"
+    with (
+        postgres.database(migrated=False) as url,
+        signalbox("serve", database_url=url, listen=listen, auth="development"),
+    ):
+        until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), within=20, what=lambda: "alive")
+        before = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=20)
+
+        migrate(url)
+
+        after = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=20)
+
+    assert (before.status_code, after.status_code) == (503, 200)
+    assert "schema" in before.json()["reason"]
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,6 @@ class Database:
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
 
-    async def ping(self) -> None:
-        """Raises Unavailable unless a statement gets through."""
-        async with self.reading() as tx:
-            await tx.execute("SELECT 1")
-
 
 @contextmanager
 def _translated() -> Generator[None]:

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from signalbox.errors import Conflict, Unavailable
+from signalbox.store.db import Tx
 
 _LOCK = 0x51_67_6E_61_6C  # any constant: names the advisory lock of this program's migrations
 
@@ -41,6 +42,15 @@ def migrate(conninfo: str) -> list[str]:
         raise Unavailable(
             "the database cannot be reached", hint="is SIGNALBOX_DATABASE_URL right?", detail=str(e)
         ) from e
+
+
+async def is_current(tx: Tx) -> bool:
+    """Whether every migration of this program is applied."""
+    cursor = await tx.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
+    if await cursor.fetchone() != (True,):
+        return False
+    cursor = await tx.execute("SELECT name FROM schema_migration ORDER BY name")
+    return set(files()) <= {row[0] for row in await cursor.fetchall()}
 
 
 def _apply(connection: psycopg.Connection[TupleRow]) -> list[str]:

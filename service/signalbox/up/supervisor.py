@@ -11,10 +11,10 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from signalbox.up import leftovers, ports
 from signalbox.up.commands import Commands
@@ -90,7 +90,7 @@ async def _with_everything_up(commands: Commands, crew: Crew, work: Callable[[Ru
     return result
 
 
-Start = Callable[[Program, Callable[[Child], Awaitable[bool]], float], Awaitable[None]]
+Start = Callable[[Program, Callable[[Child], Awaitable[bool]], float], Coroutine[Any, Any, None]]
 
 
 async def _bring_up(commands: Commands, crew: Crew, start: Start) -> Running:
@@ -100,9 +100,6 @@ async def _bring_up(commands: Commands, crew: Crew, start: Start) -> Running:
         postgres = embedded(places)
         await _database(postgres, crew, start)
         commands = replace(commands, database_url=postgres.url)
-    await crew.run(commands.migrate())
-    progress.say("database", "migrated")
-
     crew.next_stage()
 
     async def api_answers(_child: Child) -> bool:
@@ -111,10 +108,17 @@ async def _bring_up(commands: Commands, crew: Crew, start: Start) -> Running:
     async def lives(child: Child) -> bool:
         return child.running
 
-    await start(commands.reconcile(), lives, READY_WITHIN)
-    await start(commands.serve(), api_answers, READY_WITHIN)
+    async def migrate() -> None:
+        await crew.run(commands.migrate())
+        progress.say("database", "migrated")
+
+    # Side by side: the service starts while its schema is brought up to date, and is not ready before.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(migrate())
+        group.create_task(start(commands.serve(), api_answers, READY_WITHIN))
     api_seconds = progress.seconds
     progress.say("service", f"the API answers, {api_seconds:.1f} s after the command")
+    await start(commands.reconcile(), lives, READY_WITHIN)
     return await _data_plane(commands, crew, start, api_seconds)
 
 
