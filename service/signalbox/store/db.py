@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from signalbox.errors import AlreadyExists, Invalid, Unavailable
+from signalbox.store.arrays import ArrayDumper
 
 Tx = AsyncConnection[TupleRow]
 
@@ -38,6 +39,7 @@ class Database:
             max_size=size,
             timeout=2.0,  # of the 5 s that the SDK gives an Enqueue
             kwargs={"autocommit": True, "prepare_threshold": 0},
+            configure=_configure,
             open=False,
         )
 
@@ -72,6 +74,10 @@ class Database:
         async with self.transaction() as tx:
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
+
+
+async def _configure(connection: AsyncConnection[TupleRow]) -> None:
+    connection.adapters.register_dumper(list, ArrayDumper)
 
 
 @contextmanager
