@@ -7,11 +7,13 @@ give the type.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.adapt import Dumper
+from psycopg.types.json import Jsonb
 
 
 class ArrayDumper(Dumper):
@@ -52,5 +54,7 @@ def _element(value: Any) -> str:
             return f'"{value.isoformat()}"'
         case timedelta():
             return f'"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"'
+        case Jsonb():
+            return _element(json.dumps(value.obj))
         case _:
             raise TypeError(f"an array of {type(value).__name__}: not known here")
