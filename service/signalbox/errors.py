@@ -1,4 +1,4 @@
-"""The nine errors that the product tells its callers, and nothing else.
+"""The ten errors that the product tells its callers, and nothing else.
 
 Each has a Connect code (as a string: only the API room knows connectrpc) and a public sentence; `detail` is for the log
 alone. What a caller may not know exists is `NotFound`, never `Forbidden`. Anything that is not one of these is a bug.
@@ -51,6 +51,12 @@ class Conflict(SignalboxError):
     """The state of the system forbids it. The SDK's controller stops a parent on this code: its run was aborted."""
 
     code = "aborted"
+
+
+class Precondition(SignalboxError):
+    """The thing is not in a state in which this can be done to it; trying again does not help."""
+
+    code = "failed_precondition"
 
 
 class Exhausted(SignalboxError):

@@ -13,3 +13,5 @@ BATCH_SIZE = Histogram(
     "signalbox_batch_size", "Requests that shared a commit", ["batch"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
 RECONCILE_SECONDS = Histogram("signalbox_reconcile_seconds", "Time of a reconciler's pass", ["pass_name"])
+TIMEOUTS = Counter("signalbox_timeouts_total", "Attempts that met a bound, by bound", ["bound"])
+OVERDUE = Gauge("signalbox_actions_overdue", "Actions not looked at in time: 0 while reconcilers run")

@@ -47,7 +47,8 @@ async def test_a_grant_that_never_arrived_is_granted_anew_as_the_same_attempt(en
     assert await engine.open_stream() == 1
     after = (await engine.lease())["a0"]
 
-    assert (after.attempt, after.epoch) == (before.attempt, before.epoch + 1)
+    assert after.attempt == before.attempt
+    assert after.epoch > before.epoch
     assert await engine.report(report(before, Phase.RUNNING)) == [Verdict.STALE_EPOCH]
 
 
@@ -66,7 +67,8 @@ async def test_what_a_restarted_cluster_lost_becomes_a_new_attempt(engine: Engin
     await engine.open_stream(session="s2")
     after = (await engine.lease())["a0"]
 
-    assert (after.attempt, after.epoch) == (2, before.epoch + 1)
+    assert after.attempt == 2
+    assert after.epoch > before.epoch
     assert await engine.report(report(before, Phase.SUCCEEDED)) == [Verdict.STALE_EPOCH]
     assert (await engine.state("a0")).system_failures == 1
 
@@ -91,7 +93,7 @@ async def test_a_cluster_that_fell_silent_loses_its_leases_by_the_databases_cloc
     assert await silent_clusters.run(op, engine.hub, settings) == 1
 
     assert await engine.report(report(granted, Phase.RUNNING)) == [Verdict.STALE_EPOCH]
-    assert (await engine.lease())["a0"].epoch == granted.epoch + 1
+    assert (await engine.lease())["a0"].epoch > granted.epoch
 
 
 async def test_an_abort_of_what_a_silent_cluster_held_takes_effect_when_its_lease_ends(engine: Engine) -> None:

@@ -40,7 +40,8 @@ async def test_a_recoverable_failure_is_tried_again_in_a_new_attempt(engine: Eng
     second = (await engine.lease())["c1"]
     await engine.report(report(second, Phase.FAILED, error=USER_ERROR, recoverable=True))
 
-    assert (second.attempt, second.epoch) == (2, 2)
+    assert second.attempt == 2
+    assert second.epoch > first.epoch
     assert await engine.phase("c1") is Phase.FAILED
     assert await engine.lease() == {}
     async with engine.db.reading() as tx:

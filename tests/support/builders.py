@@ -11,14 +11,15 @@ from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.access.principals import DEVELOPER
 from signalbox.control import projects
-from signalbox.control.actions import queued
 from signalbox.control.journal import Journal
 from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, ProjectKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op, Principal
 from signalbox.rules.phases import TERMINAL, Phase
-from signalbox.store import actions, clusters, events, runs, specs, tasks, work
-from signalbox.store.actions import Kind, NewAction
+from signalbox.rules.timers import Owner
+from signalbox.store import clusters, new_actions, runs, specs, tasks
+from signalbox.store.actions import Kind
 from signalbox.store.db import Database, Tx
+from signalbox.store.new_actions import NewAction
 
 ORG = "local"
 SCOPE = ScopeKey(ORG, "flytesnacks", "development")
@@ -127,6 +128,7 @@ async def a_trace(tx: Tx, run: RunKey, name: str = "trace", *, started_at: datet
         created_by=str(DEVELOPER),
         created_at=started_at + timedelta(seconds=5),
         phase=Phase.SUCCEEDED,
+        owner=None,
         started_at=started_at,
         ended_at=started_at + timedelta(seconds=1),
         output_uri="file:///store/trace/outputs.pb",
@@ -152,7 +154,7 @@ async def enter(
     await journal.load(tx, [key])
     state = journal.state(key)
     assert state is not None
-    journal.move(
+    moved = journal.move(
         state,
         phase,
         epoch=state.epoch + 1,
@@ -164,9 +166,7 @@ async def enter(
         log=log.SerializeToString() if log else None,
     )
     if retry:
-        moved = journal.state(key)
-        assert moved is not None
-        journal.retry(moved, user_failures=state.user_failures + 1, system_failures=0)
+        journal.retry(moved, before=state, user_failures=state.user_failures + 1, system_failures=0)
     await journal.write(tx)
 
 
@@ -244,6 +244,7 @@ def _task_action(
         created_by=created_by,
         created_at=created_at,
         phase=Phase.QUEUED,
+        owner=Owner.DISPATCH,
     )
 
 
@@ -256,7 +257,4 @@ async def _insert(tx: Tx, new: list[NewAction]) -> None:
         for name in {action.task_name for action in mine if action.kind is Kind.TASK}:
             body = a_spec(name).SerializeToString(deterministic=True)
             await specs.intern(tx, run.org, {specs.digest(body): body})
-        await actions.insert(tx, mine, revisions)
-        await events.append(tx, [queued(action, r) for action, r in zip(mine, revisions, strict=True)])
-        await work.insert(tx, [action.key for action in mine if action.kind is Kind.TASK])
-        await runs.set_revisions(tx, {run: revisions[-1]})
+        await new_actions.insert(tx, mine, revisions)

@@ -9,7 +9,7 @@ from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.access.principals import DEVELOPER
 from signalbox.control import actions, leases
-from signalbox.control.actions import Enqueue, Enqueuer, queued
+from signalbox.control.actions import Enqueue, Enqueuer, enqueue_root
 from signalbox.control.hub import Hub
 from signalbox.control.reports import Report, Reporter
 from signalbox.errors import SignalboxError
@@ -17,10 +17,12 @@ from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
 from signalbox.op import Kind, Op, Principal
 from signalbox.rules.phases import Phase, Verdict
 from signalbox.rules.roles import Role
+from signalbox.rules.timers import Owner
 from signalbox.store import actions as rows
-from signalbox.store import clusters, events, runs, specs, work
+from signalbox.store import clusters, runs, specs, work
 from signalbox.store.db import Database
-from signalbox.store.work import Granted
+from signalbox.store.dispatch import Granted
+from signalbox.store.new_actions import NewAction
 
 RUN = RunKey("local", "flytesnacks", "development", "r1")
 ROOT = ActionKey(*RUN, ROOT_ACTION)
@@ -31,8 +33,8 @@ FACTS = clusters.Facts(dataproxy_endpoint="http://localhost:1", storage_prefix="
 USER_ERROR = run_definition_pb2.ErrorInfo(kind=run_definition_pb2.ErrorInfo.KIND_USER, message="no").SerializeToString()
 
 
-def new_action(name: str, parent: str = ROOT_ACTION, *, run: RunKey = RUN, retries: int = 0) -> rows.NewAction:
-    return rows.NewAction(
+def new_action(name: str, parent: str = ROOT_ACTION, *, run: RunKey = RUN, retries: int = 0) -> NewAction:
+    return NewAction(
         key=ActionKey(*run, name),
         parent=parent,
         kind=rows.Kind.TASK,
@@ -49,6 +51,8 @@ def new_action(name: str, parent: str = ROOT_ACTION, *, run: RunKey = RUN, retri
         created_by="user:developer",
         created_at=NOW,
         phase=Phase.QUEUED,
+        owner=Owner.DISPATCH,
+        queue="",
     )
 
 
@@ -70,7 +74,7 @@ class Engine:
         who = Principal(kind=Kind.CLUSTER, subject=str(cluster), name=cluster.cluster, roles=roles, cluster=cluster)
         return Op(who=who, now=NOW, request_id="test", db=self.db)
 
-    async def begin(self, run: RunKey = RUN, *, retries: int = 0) -> None:
+    async def begin(self, run: RunKey = RUN, *, retries: int = 0, **facts: object) -> None:
         """A run whose root waits for a cluster, and a cluster that knows how to lease."""
         root = new_action(ROOT_ACTION, "", run=run, retries=retries)
         new = runs.NewRun(
@@ -83,19 +87,17 @@ class Engine:
             created_by="test",
             request_digest=b"",
             created_at=NOW,
+            **facts,  # pyright: ignore[reportArgumentType]  # tests name fields of NewRun
         )
         async with self.db.transaction() as tx:
             await runs.insert(tx, new)
             await specs.intern(tx, run.org, {specs.digest(SPEC): SPEC})
-            await rows.insert(tx, [root], [1])
-            await events.append(tx, [queued(root, 1)])
-            await work.insert(tx, [root.key])
-            await runs.set_revisions(tx, {run: 1})
+            await enqueue_root(tx, root)
             await clusters.enrol(tx, CLUSTER, FACTS)
 
-    async def enqueue(self, *children: rows.NewAction) -> list[SignalboxError | None]:
+    async def enqueue(self, *children: NewAction) -> list[SignalboxError | None]:
         enqueuer = Enqueuer(self.db, self.hub)
-        return await enqueuer.apply([Enqueue(child, SPEC, "user:developer", "test") for child in children])
+        return await enqueuer.apply([Enqueue(child, SPEC) for child in children])
 
     async def open_stream(self, *held: work.Held, session: str = "s1", capacity: int = 1000) -> int:
         """A new lease stream of the cluster; gives how many leases were taken back."""

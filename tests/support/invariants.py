@@ -12,12 +12,42 @@ INVARIANTS: dict[str, LiteralString] = {
         SELECT w.run, w.action FROM work w
           JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (w.org, w.project, w.domain, w.run, w.action)
          WHERE a.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
-    "a task that is not over has no work": """
+    "an action that is not over has no owner": """
         SELECT a.run, a.name FROM action a
           LEFT JOIN work w
             ON (a.org, a.project, a.domain, a.run, a.name) = (w.org, w.project, w.domain, w.run, w.action)
-         WHERE a.kind = 'task' AND w.action IS NULL
+         WHERE w.action IS NULL
            AND a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
+    "an action was not looked at in time": """
+        SELECT run, action, next_check FROM work WHERE next_check < clock_timestamp() - interval '30 seconds'""",
+    "a queue holds more than it may": """
+        SELECT q.name FROM queue q
+         WHERE q.max_actions < (SELECT count(*) FROM work w
+                                 WHERE (w.org, w.queue) = (q.org, q.name) AND w.cluster IS NOT NULL AND NOT w.is_parent)
+            OR q.max_runs < (SELECT count(*) FROM work w
+                              WHERE (w.org, w.queue) = (q.org, q.name) AND w.cluster IS NOT NULL AND w.is_root)""",
+    "a run has more slots taken than it has": """
+        SELECT r.name FROM run r
+         WHERE r.max_actions > 0
+           AND r.max_actions < (SELECT count(*) FROM work w
+                                 WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name)
+                                   AND w.has_slot)""",
+    "a slot is free while an action of the run waits for one": """
+        SELECT r.name FROM run r
+         WHERE r.max_actions > (SELECT count(*) FROM work w
+                                 WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name)
+                                   AND w.has_slot)
+           AND EXISTS (SELECT 1 FROM work w
+                        WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name)
+                          AND w.owner = 'run')""",
+    "an action with children is not known as a parent": """
+        SELECT w.run, w.action FROM work w
+         WHERE NOT w.is_parent
+           AND EXISTS (SELECT 1 FROM action c JOIN work cw
+                          ON (cw.org, cw.project, cw.domain, cw.run, cw.action)
+                           = (c.org, c.project, c.domain, c.run, c.name)
+                        WHERE (c.org, c.project, c.domain, c.run, c.parent)
+                            = (w.org, w.project, w.domain, w.run, w.action))""",
     "an action had two results": """
         SELECT run, action, attempt, count(*) FROM event
          WHERE kind = 'phase' AND phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 from flyteidl2.actions import actions_service_pb2 as pb
 from flyteidl2.core import execution_pb2
 from flyteidl2.workflow import run_definition_pb2, state_service_pb2
 
-from signalbox.api import wire
+from signalbox.api import new_actions, wire
 from signalbox.api.interceptors import Handlers
+from signalbox.api.new_actions import Place
 from signalbox.control import actions, children
 from signalbox.control.actions import Enqueue
 from signalbox.control.batch import Batch
@@ -18,13 +18,12 @@ from signalbox.control.hub import Hub
 from signalbox.control.leases import caller
 from signalbox.control.reports import Report
 from signalbox.errors import Conflict, Invalid, NotFound
-from signalbox.ids import ActionKey, name, task_name
+from signalbox.ids import ActionKey, name
 from signalbox.op import Op
-from signalbox.rules.phases import TERMINAL, Phase, Verdict
+from signalbox.rules.phases import TERMINAL, Verdict
 from signalbox.settings import Settings
-from signalbox.store import specs
-from signalbox.store.actions import Kind, NewAction
 from signalbox.store.children import Child
+from signalbox.store.new_actions import NewAction
 
 _SERVICE = "flyteidl2.actions.ActionsService"
 _SENTINEL = pb.WatchForUpdatesResponse(control_message=state_service_pb2.ControlMessage(sentinel=True))
@@ -54,8 +53,8 @@ class Actions:
         }
 
     async def enqueue(self, op: Op, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
-        spec, action = new_action(request.action, created_by=str(op.who), created_at=op.now)
-        await self._enqueues.submit(Enqueue(action, spec, str(op.who), op.request_id))
+        spec, action = new_action(op, request.action)
+        await self._enqueues.submit(Enqueue(action, spec))
         return pb.EnqueueResponse()
 
     async def watch_for_updates(
@@ -94,73 +93,29 @@ class Actions:
         return pb.AbortResponse()
 
 
-def new_action(action: pb.Action, *, created_by: str, created_at: datetime) -> tuple[bytes | None, NewAction]:
-    """Serialized TaskSpec (None for a trace) and the row to be. Raises Invalid."""
-    key = wire.action_key(action.action_id)
-    parent = name(action.parent_action_name, what="action.parent_action_name")
+def new_action(op: Op, action: pb.Action) -> tuple[bytes | None, NewAction]:
+    """Serialized TaskSpec (None for what is no task) and the row to be. Raises Invalid."""
+    place = Place(
+        key=wire.action_key(action.action_id),
+        parent=name(action.parent_action_name, what="action.parent_action_name"),
+        group=action.group,
+        input_uri=action.input_uri,
+        output_base=action.run_output_base,
+    )
     match action.WhichOneof("spec"):
         case "task":
-            return _task(action, key, parent, created_by, created_at)
+            task = action.task
+            if task.queue:
+                place = place._replace(queue=name(task.queue, what="action.task.queue"))
+            body = task.spec.SerializeToString(deterministic=True)
+            cache_key = task.cache_key.value if task.HasField("cache_key") else None
+            return body, new_actions.task(op, place, task.id, task.spec, body, cache_key=cache_key)
         case "trace":
-            return None, _trace(action, key, parent, created_by, created_at)
+            return None, new_actions.trace(op, place, action.trace)
         case "condition":
-            raise Invalid("action.condition: conditions are not part of this version of Signalbox")
+            return None, new_actions.condition(op, place, action.condition)
         case _:
-            raise Invalid("action.spec: a task or a trace is needed, got neither")
-
-
-def _task(action: pb.Action, key: ActionKey, parent: str, by: str, at: datetime) -> tuple[bytes, NewAction]:
-    body = action.task.spec.SerializeToString(deterministic=True)
-    definition = run_definition_pb2.TaskAction(id=action.task.id, queue=action.task.queue)
-    if action.task.HasField("cache_key"):
-        definition.cache_key.CopyFrom(action.task.cache_key)
-    spec = action.task.spec
-    return body, NewAction(
-        key=key,
-        parent=parent,
-        kind=Kind.TASK,
-        group_name=action.group,
-        definition=definition.SerializeToString(),
-        spec_digest=specs.digest(body),
-        task_name=task_name(action.task.id.name, what="action.task.id.name"),
-        task_version=action.task.id.version,
-        short_name=spec.short_name,
-        environment=spec.environment.name,
-        input_uri=action.input_uri,
-        output_base=action.run_output_base,
-        user_retries=spec.task_template.metadata.retries.retries,
-        created_by=by,
-        created_at=at,
-        phase=Phase.QUEUED,
-    )
-
-
-def _trace(action: pb.Action, key: ActionKey, parent: str, by: str, at: datetime) -> NewAction:
-    trace = action.trace
-    phase = wire.phase(trace.phase)
-    if phase not in TERMINAL:
-        raise Invalid(f"action.trace.phase: a finished one, got {phase}")
-    return NewAction(
-        key=key,
-        parent=parent,
-        kind=Kind.TRACE,
-        group_name=action.group,
-        definition=trace.SerializeToString(),
-        spec_digest=None,
-        task_name="",
-        task_version="",
-        short_name=trace.name,
-        environment="",
-        input_uri=action.input_uri,
-        output_base=action.run_output_base,
-        user_retries=0,
-        created_by=by,
-        created_at=at,
-        phase=phase,
-        started_at=wire.moment(trace.start_time) if trace.HasField("start_time") else at,
-        ended_at=wire.moment(trace.end_time) if trace.HasField("end_time") else at,
-        output_uri=trace.outputs.output_uri,
-    )
+            raise Invalid("action.spec: a task, a trace or a condition is needed, got none")
 
 
 def _update(parent: ActionKey, child: Child) -> state_service_pb2.ActionUpdate:
@@ -170,6 +125,8 @@ def _update(parent: ActionKey, child: Child) -> state_service_pb2.ActionUpdate:
     )
     if child.phase in TERMINAL:
         update.output_uri = child.output_uri
+    if child.value is not None:
+        update.value.ParseFromString(child.value)
     if child.error is not None:
         info = run_definition_pb2.ErrorInfo.FromString(child.error)
         update.error.code = info.code

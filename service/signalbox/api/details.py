@@ -40,6 +40,8 @@ def action_details(details: Details) -> run_definition_pb2.ActionDetails:
             message.task.CopyFrom(task_definition_pb2.TaskSpec.FromString(details.rest.spec or b""))
         case Kind.TRACE:
             message.trace.CopyFrom(run_definition_pb2.TraceAction.FromString(row.definition).spec)
+        case Kind.CONDITION:
+            message.condition.ParseFromString(row.definition)
     return message
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
@@ -19,7 +20,7 @@ from signalbox.op import Op
 from signalbox.rules import names
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Settings
-from signalbox.store import clusters, outbox, work
+from signalbox.store import clusters, dispatch, outbox, work
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
 
 _SERVICE = "signalbox.cluster.v1.ClusterLinkService"
@@ -32,6 +33,7 @@ _OUTCOMES = {
     Verdict.INVALID: pb.OUTCOME_INVALID,
 }
 _LARGEST_REPORT = 5000
+_MOST_CLUSTER_EVENTS = 100  # of one report: more is a cluster's mistake
 
 
 class Link:
@@ -144,7 +146,13 @@ def _report(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: 
         error_system=event.error_info.kind == run_definition_pb2.ErrorInfo.KIND_SYSTEM,
         recoverable=report.recoverable,
         log=log,
+        cluster_events=[_cluster_event(op, e) for e in event.cluster_events[:_MOST_CLUSTER_EVENTS]],
     )
+
+
+def _cluster_event(op: Op, event: run_definition_pb2.ClusterEvent) -> tuple[datetime, bytes]:
+    at = wire.moment(event.occurred_at) if event.HasField("occurred_at") else op.now
+    return at, event.SerializeToString(deterministic=True)
 
 
 def _outcome(result: Verdict | SignalboxError) -> pb.Outcome:
@@ -194,7 +202,7 @@ def _grants(grants: leases.Grants) -> pb.Grants:
     return message
 
 
-def _previous(granted: work.Granted) -> str:
+def _previous(granted: dispatch.Granted) -> str:
     if granted.attempt == 1:
         return ""
     return names.attempt_output_uri(granted.output_base, granted.key, granted.attempt - 1)
@@ -204,5 +212,5 @@ def _aborts(aborts: Sequence[outbox.Abort]) -> pb.Aborts:
     return pb.Aborts(aborts=[pb.Abort(ref=_ref(abort), reason=abort.reason) for abort in aborts])
 
 
-def _ref(held: work.Granted | outbox.Abort) -> pb.AttemptRef:
+def _ref(held: dispatch.Granted | outbox.Abort) -> pb.AttemptRef:
     return pb.AttemptRef(action_id=wire.action_id(held.key), attempt=held.attempt, epoch=held.epoch)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from flyteidl2.task import task_definition_pb2
+from flyteidl2.common import run_pb2 as run_pb2_common
+from flyteidl2.core import literals_pb2
+from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from flyteidl2.workflow import run_service_pb2 as pb
 
 from signalbox import ids
-from signalbox.api import wire
+from signalbox.api import new_actions, wire
 from signalbox.api.interceptors import Handlers
-from signalbox.control import actions, run_views, runs
+from signalbox.api.new_actions import VALUE_TYPES, Place
+from signalbox.control import actions, conditions, run_views, runs
 from signalbox.control.hub import Hub
 from signalbox.errors import Invalid, Unserved
-from signalbox.ids import ROOT_ACTION, ActionKey, ScopeKey, TaskKey
+from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op
+from signalbox.rules.conditions import ValueType, mismatch
 from signalbox.settings import Settings
 
 _SERVICE = "flyteidl2.workflow.RunService"
@@ -29,6 +33,7 @@ class Runs:
             f"{_SERVICE}/CreateRun": self.create_run,
             f"{_SERVICE}/AbortRun": self.abort_run,
             f"{_SERVICE}/AbortAction": self.abort_action,
+            f"{_SERVICE}/SignalEvent": self.signal_event,
         }
 
     async def create_run(self, op: Op, request: pb.CreateRunRequest) -> pb.CreateRunResponse:
@@ -45,6 +50,42 @@ class Runs:
         await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=request.reason)
         return pb.AbortActionResponse()
 
+    async def signal_event(self, op: Op, request: pb.SignalEventRequest) -> pb.SignalEventResponse:
+        key = wire.action_key(request.action_id)
+        value = _literal(request.payload, await conditions.definition(op, key))
+        await conditions.signal(op, self._hub, key, parent=request.parent_action_name, value=value)
+        return pb.SignalEventResponse()
+
+
+_PAYLOADS = {
+    "bool_value": ValueType.BOOL,
+    "int_value": ValueType.INT,
+    "float_value": ValueType.FLOAT,
+    "string_value": ValueType.STR,
+}
+
+
+def _literal(payload: pb.EventPayload, definition: bytes) -> bytes:
+    """The signalled value as a serialized Literal of the condition's type. Raises Invalid."""
+    given = payload.WhichOneof("value")
+    if given is None:
+        raise Invalid("payload: a value is needed, got none")
+    wanted = VALUE_TYPES[run_definition_pb2.ConditionAction.FromString(definition).type.simple]
+    if problem := mismatch(wanted, _PAYLOADS[given]):
+        raise Invalid(problem)
+    literal = literals_pb2.Literal()
+    primitive = literal.scalar.primitive
+    match _PAYLOADS[given]:
+        case ValueType.BOOL:
+            primitive.boolean = payload.bool_value
+        case ValueType.INT:
+            primitive.integer = payload.int_value
+        case ValueType.FLOAT:
+            primitive.float_value = payload.float_value
+        case ValueType.STR:
+            primitive.string_value = payload.string_value
+    return literal.SerializeToString()
+
 
 async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
     scope, name = _scope(request)
@@ -53,25 +94,51 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
     start = wire.moment(request.run_start_time) if request.HasField("run_start_time") else op.now
     if run_spec.HasField("run_start_time"):
         start = wire.moment(run_spec.run_start_time)
+    body = spec.SerializeToString(deterministic=True)
+    place = Place(key=ActionKey(*scope, "", ROOT_ACTION), input_uri=_inputs(request))
     return runs.NewRun(
         scope=scope,
         name=name,
-        spec=spec.SerializeToString(deterministic=True),
-        task=runs.TaskFacts(
-            name=task.name,
-            version=task.version,
-            short_name=spec.short_name,
-            environment=spec.environment.name,
-            user_retries=spec.task_template.metadata.retries.retries,
-        ),
-        definition=run_definition_pb2.TaskAction(id=task).SerializeToString(),
-        input_uri=_inputs(request),
+        spec=body,
+        root=new_actions.task(op, place, task, spec, body, cache_key=None),
         run_spec=run_spec.SerializeToString(),
         run_base=run_spec.run_base_dir,
         source=request.source,
         labels=dict(run_spec.labels.values),
         start_time=start,
         request=request.SerializeToString(deterministic=True),
+        queue=ids.name(run_spec.queue, what="run_spec.queue") if run_spec.queue else "",
+        max_actions=_max_actions(run_spec),
+        overwrite_cache=run_spec.overwrite_cache or run_spec.cache_config.overwrite_cache,
+        cache_global=run_spec.cache_config.cache_lookup_scope == run_pb2.CACHE_LOOKUP_SCOPE_GLOBAL,
+        recover_from=_recover_from(run_spec, scope),
+        force_rerun=[ids.name(n, what="run_spec.recover") for n in run_spec.recover.force_rerun_actions],
+    )
+
+
+def _max_actions(run_spec: run_pb2.RunSpec) -> int:
+    limit = run_spec.max_action_concurrency
+    if limit < 0 or limit == 1:
+        raise Invalid(
+            f"run_spec.max_action_concurrency: 0 (no limit) or at least 2, got {limit}",
+            hint="the root action holds one place while it waits for its children",
+        )
+    return limit
+
+
+def _recover_from(run_spec: run_pb2.RunSpec, scope: ScopeKey) -> RunKey | None:
+    """The run whose results are taken over; empty parts of its identity are those of the new run."""
+    relation = run_spec.relation
+    if relation.relation_type != run_pb2_common.RELATION_TYPE_RECOVER:
+        return None
+    source = relation.related_to
+    if source.org and source.org != scope.org:
+        raise Invalid(f"run_spec.relation.related_to.org: recovers within org {scope.org}, got {source.org!r}")
+    return RunKey(
+        scope.org,
+        ids.name(source.project or scope.project, what="run_spec.relation.related_to.project"),
+        ids.name(source.domain or scope.domain, what="run_spec.relation.related_to.domain"),
+        ids.name(source.name, what="run_spec.relation.related_to.name"),
     )
 
 

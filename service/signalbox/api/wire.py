@@ -41,6 +41,7 @@ _PHASE_OF: dict[int, Phase] = {number: phase for phase, number in _PHASES.items(
 ACTION_TYPES: dict[actions.Kind, run_definition_pb2.ActionType] = {
     actions.Kind.TASK: run_definition_pb2.ACTION_TYPE_TASK,
     actions.Kind.TRACE: run_definition_pb2.ACTION_TYPE_TRACE,
+    actions.Kind.CONDITION: run_definition_pb2.ACTION_TYPE_CONDITION,
 }
 
 
@@ -200,6 +201,10 @@ def action_metadata(view: ActionView) -> run_definition_pb2.ActionMetadata:
                 metadata.task.queue = task.queue
         case actions.Kind.TRACE:
             metadata.trace.name = row.short_name
+        case actions.Kind.CONDITION:
+            condition = run_definition_pb2.ConditionAction.FromString(row.definition)
+            metadata.condition.name = condition.name
+            metadata.condition.type.CopyFrom(condition.type)
     if row.run_spec is not None:
         run_spec = run_pb2.RunSpec.FromString(row.run_spec)
         if run_spec.HasField("relation"):

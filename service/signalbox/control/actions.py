@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from signalbox.control.hub import Hub, cluster_topic, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
-from signalbox.errors import Conflict, NotFound, SignalboxError
-from signalbox.ids import ROOT_ACTION, ActionKey
+from signalbox.errors import Conflict, Invalid, NotFound, SignalboxError
+from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
 from signalbox.op import Op
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
-from signalbox.store import actions, audit, events, runs, specs, work
-from signalbox.store.actions import Kind, NewAction
+from signalbox.rules.timers import Owner
+from signalbox.store import actions, audit, new_actions, queues, runs, specs, work
+from signalbox.store.actions import Kind
 from signalbox.store.db import Database, Tx
+from signalbox.store.new_actions import NewAction
 
 
 class Enqueue(NamedTuple):
@@ -22,8 +24,6 @@ class Enqueue(NamedTuple):
 
     action: NewAction
     spec: bytes | None
-    principal: str
-    request_id: str
 
 
 class Enqueuer:
@@ -38,13 +38,16 @@ class Enqueuer:
         """None for each that is enqueued, also when it was before (a replay); else why not."""
         async with self._db.transaction() as tx:
             keys = [item.action.key for item in items]
-            locked = await runs.lock(tx, [key.run_key for key in keys])
             parents = [key._replace(action=item.action.parent) for key, item in zip(keys, items, strict=True)]
-            known = await actions.existing(tx, list(dict.fromkeys(keys + parents)))
+            locking = await runs.send_lock(tx, [key.run_key for key in keys])
+            looking = await actions.send_phases(tx, list(dict.fromkeys(keys + parents)))
+            locked = await runs.fetch_locked(locking)
+            known = await actions.fetch_phases(looking)
             verdicts = [
                 None if key in known else _refusal(item, locked.get(key.run_key), known.get(parent))
                 for key, parent, item in zip(keys, parents, items, strict=True)
             ]
+            verdicts = await _check_queues(tx, items, verdicts)
             new = {
                 key: item
                 for key, item, verdict in zip(keys, items, verdicts, strict=True)
@@ -53,7 +56,7 @@ class Enqueuer:
             kept: list[tuple[str, bytes]] = []
             if new:
                 kept = await self._intern(tx, list(new.values()))
-                await _insert(tx, list(new.values()), locked)
+                await _insert(tx, [item.action for item in new.values()], locked)
         if new:
             self._remember(kept)
             self._hub.publish(run_topic(key.run_key) for key in new)
@@ -89,39 +92,70 @@ def _refusal(item: Enqueue, run: runs.Locked | None, parent: Phase | None) -> Si
     return None
 
 
-async def _insert(tx: Tx, items: list[Enqueue], locked: dict[runs.RunKey, runs.Locked]) -> None:
+async def _check_queues(
+    tx: Tx, items: Sequence[Enqueue], verdicts: list[SignalboxError | None]
+) -> list[SignalboxError | None]:
+    """The verdicts, and a refusal for what names a queue that does not exist."""
+    wanted = {(item.action.key.org, item.action.queue) for item in items if item.action.queue not in ("", "default")}
+    if not wanted:
+        return verdicts
+    known = {
+        (org, name)
+        for org in sorted({org for org, _ in wanted})
+        for name in await queues.known(tx, org, [name for o, name in wanted if o == org])
+    }
+    return [
+        Invalid(f"queue: no queue {item.action.queue!r} in org {item.action.key.org}")
+        if verdict is None and (item.action.key.org, item.action.queue) in wanted - known
+        else verdict
+        for item, verdict in zip(items, verdicts, strict=True)
+    ]
+
+
+async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked]) -> None:
+    inherited = [_inherited(action, locked[action.key.run_key]) for action in new]
+    resolved = await _recovered(tx, inherited, locked)
     newest = {key: run.revision for key, run in locked.items()}
     revisions: list[int] = []
-    for item in items:
-        run = item.action.key.run_key
-        newest[run] += 1
-        revisions.append(newest[run])
-    await actions.insert(tx, [item.action for item in items], revisions)
-    await events.append(tx, [queued(item.action, revision) for item, revision in zip(items, revisions, strict=True)])
-    await work.insert(tx, [item.action.key for item in items if item.action.kind is Kind.TASK])
-    await audit.append_all(
-        tx,
-        [
-            audit.Entry(item.action.key.org, item.principal, "action.enqueue", str(item.action.key), item.request_id)
-            for item in items
-        ],
-    )
-    await runs.set_revisions(tx, {item.action.key.run_key: newest[item.action.key.run_key] for item in items})
+    for action in resolved:
+        newest[action.key.run_key] += 1
+        revisions.append(newest[action.key.run_key])
+    await new_actions.insert(tx, resolved, revisions)
+    waiting = [action for action in resolved if action.owner is not None]
+    if parents := {action.key._replace(action=action.parent) for action in waiting}:
+        await work.become_parents(tx, sorted(parents))
+    for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
+        await work.admit(tx, run, max_actions=locked[run].max_actions)
 
 
-def queued(action: NewAction, revision: int) -> events.Event:
-    """The first event of an action."""
-    return events.Event(
-        key=action.key,
-        revision=revision,
-        parent=action.parent,
-        kind=events.Kind.PHASE,
-        phase=action.phase,
-        attempt=1,
-        epoch=0,
-        cluster="",
-        occurred_at=action.ended_at or action.created_at,
+async def enqueue_root(tx: Tx, root: NewAction) -> None:
+    """Insert the root of a run that this transaction has just inserted."""
+    locked = await runs.lock(tx, [root.key.run_key])
+    await _insert(tx, [root], locked)
+
+
+def _inherited(action: NewAction, run: runs.Locked) -> NewAction:
+    """With what its run lends it: a queue, and a place in the line for one of the run's slots."""
+    return action._replace(
+        queue=action.queue or run.queue,
+        owner=Owner.RUN if run.max_actions and action.owner is Owner.DISPATCH else action.owner,
     )
+
+
+async def _recovered(tx: Tx, new: list[NewAction], locked: Mapping[RunKey, runs.Locked]) -> list[NewAction]:
+    """Tasks of runs that recover from another one, answered with its results where it has them."""
+    wanted = [a.key for a in new if a.kind is Kind.TASK and locked[a.key.run_key].recovers]
+    if not wanted:
+        return new
+    found = await actions.recoverable(tx, wanted)
+    return [
+        action.over(Phase.RECOVERED, output_uri=found[action.key].output_uri)._replace(
+            recovered_from=found[action.key].source
+        )
+        if action.key in found
+        else action
+        for action in new
+    ]
 
 
 async def abort(op: Op, hub: Hub, key: ActionKey, *, reason: str) -> None:
@@ -146,7 +180,7 @@ async def abort(op: Op, hub: Hub, key: ActionKey, *, reason: str) -> None:
 
 async def cascade(tx: Tx, journal: Journal) -> None:
     """What lives below an action that ended is aborted: nobody will ever read its result."""
-    if journal.ended and (orphans := await actions.live_below(tx, journal.ended)):
+    if (parents := journal.ended_parents) and (orphans := await actions.live_below(tx, parents)):
         await journal.abort(tx, orphans, reason="the parent action is over", by="system")
 
 
@@ -155,5 +189,4 @@ def publish(hub: Hub, journal: Journal) -> None:
     hub.publish(run_topic(run) for run in journal.runs)
     hub.publish(cluster_topic(cluster) for cluster in journal.told)
     hub.publish(scope_topic(key.run_key.scope) for key in journal.ended if key.action == ROOT_ACTION)
-    if journal.queued:
-        hub.publish(work_topic(run.org) for run in journal.runs)
+    hub.publish(work_topic(org) for org in journal.queued)

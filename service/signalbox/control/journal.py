@@ -7,30 +7,42 @@ happening takes the next revision of its run and leaves an event.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from signalbox.ids import ActionKey, ClusterKey, RunKey
 from signalbox.rules.phases import TERMINAL, Phase
-from signalbox.store import actions, events, outbox, runs, work
+from signalbox.rules.timers import Cause
+from signalbox.store import actions, cluster_events, events, outbox, runs, work
 from signalbox.store.actions import Change, Retry, State
+from signalbox.store.cluster_events import NewClusterEvent
 from signalbox.store.db import Tx
 from signalbox.store.events import Event
+
+_NO_DELAY = timedelta(0)
 
 
 class Journal:
     def __init__(self, locked: Mapping[RunKey, runs.Locked], *, now: datetime) -> None:
         self.now = now
+        self._locked = locked
         self._revisions = {key: run.revision for key, run in locked.items()}
         self._touched: set[RunKey] = set()
         self._states: dict[ActionKey, State] = {}
         self._events: list[Event] = []
         self._changes: dict[ActionKey, Change] = {}
         self._retries: dict[ActionKey, Retry] = {}
-        self._requeued: dict[ActionKey, int] = {}
-        self._ended: set[ActionKey] = set()
+        self._requeued: dict[ActionKey, work.Requeue] = {}
+        self._ended: dict[ActionKey, State] = {}
         self._released: set[ActionKey] = set()
+        self._running: list[ActionKey] = []
+        self._timed_out: dict[ActionKey, Cause] = {}
         self._aborts: list[outbox.NewAbort] = []
+        self._cluster_events: list[NewClusterEvent] = []
+        self._admitted: set[str] = set()
+
+    def know(self, states: Mapping[ActionKey, State]) -> None:
+        """Take over states that were read under the runs' locks."""
+        self._states.update(states)
 
     async def load(self, tx: Tx, keys: Sequence[ActionKey]) -> None:
         """Read the states of actions that are not known yet."""
@@ -47,6 +59,11 @@ class Journal:
         return sorted(self._ended)
 
     @property
+    def ended_parents(self) -> list[ActionKey]:
+        """Those of them that have children, in key order."""
+        return sorted(key for key, state in self._ended.items() if state.live is None or state.live.is_parent)
+
+    @property
     def runs(self) -> set[RunKey]:
         """Runs in which something happened."""
         return self._touched
@@ -57,17 +74,18 @@ class Journal:
         return {ClusterKey(abort.key.org, abort.cluster) for abort in self._aborts}
 
     @property
-    def queued(self) -> bool:
-        """Whether something waits for a cluster again."""
-        return bool(self._requeued)
+    def queued(self) -> set[str]:
+        """Orgs in which something waits for a cluster again."""
+        return {key.org for key, item in self._requeued.items() if not item.delay} | self._admitted
 
     def revision(self, run: RunKey) -> int:
         self._touched.add(run)
         self._revisions[run] += 1
         return self._revisions[run]
 
-    def record(self, event: Event) -> None:
-        self._events.append(event)
+    def note(self, events_of_cluster: Sequence[NewClusterEvent]) -> None:
+        """Keep what a cluster told of an attempt besides its phase."""
+        self._cluster_events.extend(events_of_cluster)
 
     def move(
         self,
@@ -82,14 +100,15 @@ class Journal:
         error_recoverable: bool = False,
         log: bytes | None = None,
         started_at: datetime | None = None,
-    ) -> None:
-        """The action enters `phase`; a terminal one ends its lease and its work."""
+    ) -> State:
+        """The action enters `phase`; a terminal one ends its lease and its work. Gives the state that it then has."""
+        key = state.key
         over = phase in TERMINAL
         revision = self._event(state, events.Kind.PHASE, phase, epoch=epoch, cluster=cluster or state.cluster, at=at)
-        before = self._changes.get(state.key)
+        before = self._changes.get(key)
         began = started_at or (before.started_at if before else None)
-        self._changes[state.key] = Change(
-            key=state.key,
+        self._changes[key] = Change(
+            key=key,
             revision=revision,
             phase=phase,
             epoch=epoch,
@@ -101,28 +120,34 @@ class Journal:
             error_recoverable=error_recoverable,
             log=log or (before.log if before else None),
         )
-        self._states[state.key] = replace(
-            state,
-            phase=phase,
-            epoch=epoch,
-            cluster=cluster or state.cluster,
-            started_at=began or state.started_at,
-            work_cluster=None if over else state.work_cluster,
+        moved = state._replace(
+            phase=phase, epoch=epoch, cluster=cluster or state.cluster, started_at=began or state.started_at
         )
         if over:
-            self._ended.add(state.key)
+            self._ended[key] = moved
+            moved = moved._replace(live=None)
+        elif phase is Phase.RUNNING and state.live is not None and state.live.is_timed:
+            self._running.append(key)
+        self._states[key] = moved
+        return moved
 
-    def retry(self, state: State, *, user_failures: int, system_failures: int) -> None:
-        """The current attempt is past; the next one is queued. Call after `move` into the phase that it ended in."""
+    def retry(
+        self, state: State, *, before: State, user_failures: int, system_failures: int, delay: timedelta = _NO_DELAY
+    ) -> None:
+        """The attempt is past; the next one is queued, after `delay`. Call after `move` into the phase of its end.
+
+        `before` is the state before that move.
+        """
         attempt = state.attempt + 1
-        following = replace(
-            state,
+        live = before.live._replace(cluster=None) if before.live else None
+        following = state._replace(
             attempt=attempt,
             phase=Phase.QUEUED,
             user_failures=user_failures,
             system_failures=system_failures,
             started_at=None,
-            work_cluster=None,
+            timeout_cause=Cause.NONE,
+            live=live,
         )
         revision = self._event(following, events.Kind.PHASE, Phase.QUEUED, epoch=state.epoch, cluster="", at=self.now)
         self._retries[state.key] = Retry(
@@ -133,14 +158,16 @@ class Journal:
             system_failures=system_failures,
             queued_at=self.now,
         )
-        self._ended.discard(state.key)
-        self.requeue(following)
+        self._ended.pop(state.key, None)
+        self.requeue(following, delay=delay, fresh=True)
 
-    def requeue(self, state: State) -> None:
-        """The lease is taken back; the attempt waits again."""
-        self._requeued[state.key] = state.attempt
+    def requeue(self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False) -> None:
+        """The lease is taken back, or a wait is over; the attempt waits for a cluster again, after `delay`."""
+        self._requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh)
         self._released.add(state.key)
-        self._states[state.key] = replace(state, work_cluster=None)
+        if state.live:
+            state = state._replace(live=state.live._replace(cluster=None))
+        self._states[state.key] = state
 
     def refuse(self, state: State, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> None:
         """Put a conflicting result on record; it changes nothing."""
@@ -156,18 +183,21 @@ class Journal:
         await actions.request_abort(tx, keys, reason=reason, by=by, at=self.now)
         for key in keys:
             state = self._states[key]
-            if state.work_cluster is None or state.work_epoch is None:
+            if state.held_by is None:
                 self.move(state, Phase.ABORTED, epoch=state.epoch, at=self.now)
             elif state.abort_requested_at is None:
-                self._event(
-                    state,
-                    events.Kind.ABORT,
-                    state.phase,
-                    epoch=state.work_epoch,
-                    cluster=state.work_cluster,
-                    at=self.now,
-                )
-                self._aborts.append(outbox.NewAbort(key, state.work_cluster, state.attempt, state.work_epoch, reason))
+                self._stop(state, reason)
+
+    def stop(self, state: State, *, cause: Cause, reason: str) -> None:
+        """A bound is met: the cluster that holds the attempt must stop it; then it has timed out."""
+        self._timed_out[state.key] = cause
+        self._stop(state, reason)
+
+    def _stop(self, state: State, reason: str) -> None:
+        assert state.live is not None  # noqa: S101  # somebody holds it
+        cluster = state.live.cluster or ""
+        self._event(state, events.Kind.ABORT, state.phase, epoch=state.live.epoch, cluster=cluster, at=self.now)
+        self._aborts.append(outbox.NewAbort(state.key, cluster, state.attempt, state.live.epoch, reason))
 
     async def write(self, tx: Tx) -> None:
         """Write everything; nothing may be recorded afterwards."""
@@ -175,22 +205,40 @@ class Journal:
             await actions.change(tx, list(self._changes.values()))
         if self._retries:
             await actions.retry(tx, list(self._retries.values()))
+        if self._timed_out:
+            await actions.request_timeout(tx, list(self._timed_out), list(self._timed_out.values()))
         if self._events:
             await events.append(tx, self._events)
+        if self._cluster_events:
+            await cluster_events.append(tx, self._cluster_events)
+        if running := [key for key in self._running if key not in self._ended and key not in self._requeued]:
+            await work.begin_running(tx, running)
         if self._requeued:
-            await work.requeue(tx, [work.Requeue(key, attempt) for key, attempt in self._requeued.items()])
+            await work.requeue(tx, list(self._requeued.values()))
         if self._ended:
             await work.delete(tx, self.ended)
-        if told := [key for key in sorted(self._ended | self._released) if self._states[key].abort_requested_at]:
+        if told := [key for key in sorted(self._released | set(self._ended)) if self._was_to_stop(key)]:
             await outbox.delete(tx, told)
         if self._aborts:
             await outbox.insert_aborts(tx, self._aborts)
+        await self._admit(tx)
         if self._touched:
             await runs.set_revisions(tx, {key: self._revisions[key] for key in self._touched})
 
+    async def _admit(self, tx: Tx) -> None:
+        """What ended made room in runs with a limit."""
+        for run in sorted({key.run_key for key in self._ended}):
+            limit = self._locked[run].max_actions
+            if limit and await work.admit(tx, run, max_actions=limit):
+                self._admitted.add(run.org)
+
+    def _was_to_stop(self, key: ActionKey) -> bool:
+        state = self._ended.get(key) or self._states[key]
+        return bool(state.abort_requested_at or state.timeout_cause or key in self._retries)
+
     def _event(self, state: State, kind: events.Kind, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> int:
         revision = self.revision(state.key.run_key)
-        self.record(
+        self._events.append(
             Event(
                 key=state.key,
                 revision=revision,

@@ -11,21 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flyteidl2.workflow import run_definition_pb2
-
+from signalbox.control import endings
 from signalbox.control.actions import cascade, publish
 from signalbox.control.hub import Hub, cluster_topic
 from signalbox.control.journal import Journal
-from signalbox.control.reports import budget
 from signalbox.errors import Unauthenticated
 from signalbox.ids import ClusterKey
 from signalbox.metrics import GRANTS, LEASES_LOST
 from signalbox.op import Op
-from signalbox.rules import attempts
-from signalbox.rules.attempts import Next
-from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
-from signalbox.store import audit, clusters, outbox, runs, specs, work
+from signalbox.store import audit, clusters, dispatch, outbox, runs, specs, work
 from signalbox.store.actions import State
 from signalbox.store.db import Database, Tx
 
@@ -122,7 +117,7 @@ class Grants:
     `full`: the cluster holds all that it wants to; more only when something has ended.
     """
 
-    granted: list[work.Granted]
+    granted: list[dispatch.Granted]
     full: bool
     specs: dict[bytes, bytes]
     runs: dict[runs.RunKey, runs.Context]
@@ -135,7 +130,7 @@ async def grant(op: Op, *, stream: int, known_specs: set[bytes]) -> Grants | Non
     """
     cluster = caller(op)
     async with op.transaction() as tx:
-        claim = await work.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
+        claim = await dispatch.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
         if claim is None:
             return None
         granted = claim.granted
@@ -179,7 +174,7 @@ async def take_back(
         for grant in grants:
             state = journal.state(grant.key)
             if state is not None and _still(state, cluster, grant):
-                _lose(journal, state, system_retries=system_retries)
+                endings.lose(journal, state, system_retries=system_retries)
                 LEASES_LOST.labels(cause).inc()
         await cascade(tx, journal)
         await journal.write(tx)
@@ -187,36 +182,12 @@ async def take_back(
 
 
 def _still(state: State, cluster: ClusterKey, grant: work.Held) -> bool:
-    lease = (state.work_cluster, state.attempt, state.work_epoch)
-    return state.phase not in TERMINAL and lease == (cluster.cluster, grant.attempt, grant.epoch)
-
-
-def _lose(journal: Journal, state: State, *, system_retries: int) -> None:
-    epoch = state.work_epoch or state.epoch
-    if state.abort_requested_at is not None:
-        # Its lease has ended, and with it whatever still ran: the abort has taken effect.
-        journal.move(state, Phase.ABORTED, epoch=epoch, at=journal.now)
-        return
-    match attempts.after_loss(state.phase, budget=budget(state, system_retries=system_retries)):
-        case Next.AGAIN:
-            journal.requeue(state)
-        case Next.RETRY:
-            journal.move(
-                state, Phase.FAILED, epoch=epoch, at=journal.now, error=_lost_error(state), error_recoverable=True
-            )
-            moved = journal.state(state.key)
-            assert moved is not None  # noqa: S101  # it was just moved
-            journal.retry(moved, user_failures=state.user_failures, system_failures=state.system_failures + 1)
-        case Next.LOST | Next.END:
-            journal.move(state, Phase.FAILED, epoch=epoch, at=journal.now, error=_lost_error(state))
-
-
-def _lost_error(state: State) -> bytes:
-    return run_definition_pb2.ErrorInfo(
-        kind=run_definition_pb2.ErrorInfo.KIND_SYSTEM,
-        code="LeaseLost",
-        message=f"cluster {state.work_cluster or state.cluster} lost attempt {state.attempt}",
-    ).SerializeToString()
+    live = state.live
+    return live is not None and (live.cluster, state.attempt, live.epoch) == (
+        cluster.cluster,
+        grant.attempt,
+        grant.epoch,
+    )
 
 
 async def _credential(tx: Tx, cluster: ClusterKey, *, life: timedelta) -> Credential:

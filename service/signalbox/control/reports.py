@@ -10,21 +10,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from signalbox.control import endings
 from signalbox.control.actions import cascade, publish
 from signalbox.control.hub import Hub, room_topic
 from signalbox.control.journal import Journal
 from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
 from signalbox.rules import attempts, names
-from signalbox.rules.attempts import Budget, Next
 from signalbox.rules.phases import TERMINAL, Lease, Now, Phase, Reported, Verdict, judge
-from signalbox.store import runs
+from signalbox.store import actions, runs
 from signalbox.store.actions import State
+from signalbox.store.cluster_events import NewClusterEvent
 from signalbox.store.db import Database
 
 
 class Report(NamedTuple):
-    """`epoch` None: of the lease now in force (callers that do not know epochs). `error`: serialized ErrorInfo."""
+    """`epoch` None: of the lease now in force (callers that do not know epochs). `error`: serialized ErrorInfo.
+
+    `cluster_events`: when each occurred, and it as a serialized ClusterEvent.
+    """
 
     key: ActionKey
     cluster: ClusterKey
@@ -38,6 +42,7 @@ class Report(NamedTuple):
     error_system: bool
     recoverable: bool
     log: bytes | None
+    cluster_events: Sequence[tuple[datetime, bytes]] = ()
 
 
 class Reporter:
@@ -49,14 +54,15 @@ class Reporter:
     async def apply(self, reports: Sequence[Report]) -> list[Verdict]:
         """What became of each, in order."""
         async with self._db.transaction() as tx:
-            locked = await runs.lock(tx, [report.key.run_key for report in reports])
-            journal = Journal(locked, now=max(report.at for report in reports))
-            await journal.load(tx, [report.key for report in reports])
+            locking = await runs.send_lock(tx, [report.key.run_key for report in reports])
+            looking = await actions.send_states(tx, list(dict.fromkeys(report.key for report in reports)))
+            journal = Journal(await runs.fetch_locked(locking), now=max(report.at for report in reports))
+            journal.know(await actions.fetch_states(looking))
             verdicts = [self._apply_one(journal, report) for report in reports]
             await cascade(tx, journal)
             await journal.write(tx)
         publish(self._hub, journal)
-        self._hub.publish(room_topic(report.cluster) for report in reports if report.phase in TERMINAL)
+        self._hub.publish({room_topic(report.cluster) for report in reports if report.phase in TERMINAL})
         for verdict in verdicts:
             REPORTS.labels(verdict).inc()
         return verdicts
@@ -72,6 +78,8 @@ class Reporter:
         )
         if state is None:
             return verdict
+        if verdict in (Verdict.ACCEPTED, Verdict.DUPLICATE) and report.cluster_events:
+            journal.note([NewClusterEvent(report.key, report.attempt, *event) for event in report.cluster_events])
         if verdict is Verdict.TERMINAL_ALREADY:
             journal.refuse(state, report.phase, epoch=epoch, cluster=report.cluster.cluster, at=report.at)
         if verdict is Verdict.ACCEPTED:
@@ -79,57 +87,44 @@ class Reporter:
         return verdict
 
     def _accept(self, journal: Journal, state: State, report: Report, epoch: int) -> None:
+        aborting = state.abort_requested_at is not None
+        phase = attempts.ended_as(report.phase, abort_requested=aborting, timeout=state.timeout_cause)
         output_uri = report.output_uri
-        if report.phase is Phase.SUCCEEDED and not output_uri:
+        if phase is Phase.SUCCEEDED and not output_uri:
             # The SDK takes a success without one for an error of ours; it is the folder that the grant named.
             output_uri = names.attempt_output_uri(state.output_base, state.key, state.attempt)
-        journal.move(
+        error = endings.timed_out(state) if phase is Phase.TIMED_OUT and report.error is None else report.error
+        moved = journal.move(
             state,
-            report.phase,
+            phase,
             epoch=epoch,
             at=report.at,
             cluster=report.cluster.cluster,
             output_uri=output_uri,
-            error=report.error,
+            error=error,
             error_recoverable=report.recoverable,
             log=report.log,
             started_at=report.started_at,
         )
-        if report.phase not in TERMINAL:
-            return
-        following = attempts.after_report(
-            report.phase,
-            recoverable=report.recoverable,
-            system=report.error_system,
-            abort_requested=state.abort_requested_at is not None,
-            budget=budget(state, system_retries=self._system_retries),
-        )
-        if following is Next.RETRY:
-            moved = journal.state(report.key)
-            assert moved is not None  # noqa: S101  # it was just moved
-            journal.retry(
+        if phase in TERMINAL:
+            endings.follow(
+                journal,
+                state,
                 moved,
-                user_failures=state.user_failures + (not report.error_system),
-                system_failures=state.system_failures + report.error_system,
+                recoverable=report.recoverable,
+                system=report.error_system,
+                system_retries=self._system_retries,
             )
-
-
-def budget(state: State, *, system_retries: int) -> Budget:
-    return Budget(
-        user_retries=state.user_retries,
-        user_failures=state.user_failures,
-        system_retries=system_retries,
-        system_failures=state.system_failures,
-    )
 
 
 def _epoch_in_force(state: State | None) -> int:
     if state is None:
         return 0
-    return state.work_epoch if state.work_cluster is not None and state.work_epoch is not None else state.epoch
+    return state.live.epoch if state.live is not None and state.live.cluster is not None else state.epoch
 
 
 def _now(state: State) -> Now:
-    held = state.work_cluster is not None and state.work_epoch is not None
-    lease = Lease(cluster=state.work_cluster or "", attempt=state.attempt, epoch=state.work_epoch or 0)
-    return Now(phase=state.phase, attempt=state.attempt, epoch=state.epoch, lease=lease if held else None)
+    live, lease = state.live, None
+    if live is not None and live.cluster is not None:
+        lease = Lease(cluster=live.cluster, attempt=state.attempt, epoch=live.epoch)
+    return Now(phase=state.phase, attempt=state.attempt, epoch=state.epoch, lease=lease)

@@ -10,59 +10,56 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from signalbox.control import projects
-from signalbox.control.actions import publish, queued
+from signalbox.control.actions import enqueue_root, publish
 from signalbox.control.hub import Hub, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
-from signalbox.errors import AlreadyExists, Invalid, NotFound, Unavailable
+from signalbox.errors import AlreadyExists, Exhausted, Invalid, NotFound, Precondition, Unavailable
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op
 from signalbox.rules import names
-from signalbox.rules.phases import Phase
 from signalbox.rules.roles import Permission
-from signalbox.store import actions, audit, clusters, events, runs, specs, tasks, work
-from signalbox.store.actions import Kind, NewAction
+from signalbox.store import actions, audit, clusters, queues, runs, specs, tasks
 from signalbox.store.db import Tx
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskFacts:
-    """What the root action shows of its task."""
-
-    name: str
-    version: str
-    short_name: str
-    environment: str
-    user_retries: int
+from signalbox.store.new_actions import NewAction
+from signalbox.store.queues import QueueState
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """A run to be; its inputs are in the data plane already. `request` is the serialized request, for its digest."""
+    """A run to be; its inputs are in the data plane already. `request` is the serialized request, for its digest.
+
+    `root`: the root action without what only its run decides (key, output base, queue).
+    """
 
     scope: ScopeKey
     name: str | None
     spec: bytes
-    task: TaskFacts
-    definition: bytes
-    input_uri: str
+    root: NewAction
     run_spec: bytes
     run_base: str
     source: int
     labels: Mapping[str, str]
     start_time: datetime
     request: bytes
+    queue: str = ""
+    max_actions: int = 0
+    overwrite_cache: bool = False
+    cache_global: bool = False
+    recover_from: RunKey | None = None
+    force_rerun: Sequence[str] = ()
 
 
 async def create(op: Op, hub: Hub, new: NewRun, *, domains: Sequence[str], lease_ttl: timedelta) -> RunKey:
     """Begin a run: it exists and waits for a cluster, or nothing happened.
 
     The same request sent again (same request id, a UUID) finds the run that it began. Raises NotFound for the project
-    or domain, AlreadyExists for a name, Unavailable when no cluster can hold the run's data.
+    or domain and for a run to recover from, AlreadyExists for a name, Precondition for a queue that is being drained,
+    Exhausted for a full one, Unavailable when no cluster can hold the run's data.
     """
     op.require(Permission.RUN_CREATE)
     request_digest = hashlib.sha256(b"\0".join([op.request_id.encode(), str(op.who).encode(), new.request])).digest()
     key = RunKey(*new.scope, new.name or names.run_name(_seed(op.request_id, request_digest)))
-    root = ActionKey(*key, ROOT_ACTION)
+    queue = new.queue or queues.DEFAULT
     async with op.transaction() as tx:
         await projects.require(tx, new.scope, domains=domains)
         base = new.run_base or names.run_output_base(await _storage(tx, key.org, ttl=lease_ttl), key)
@@ -78,39 +75,39 @@ async def create(op: Op, hub: Hub, new: NewRun, *, domains: Sequence[str], lease
                 created_by=str(op.who),
                 request_digest=request_digest,
                 created_at=op.now,
+                queue=queue,
+                max_actions=new.max_actions,
+                overwrite_cache=new.overwrite_cache,
+                cache_global=new.cache_global,
+                recover_from=new.recover_from,
+                force_rerun=new.force_rerun,
             ),
         )
         if not begun:
             if await runs.request_digest(tx, key) == request_digest:
                 return key
             raise AlreadyExists(f"run {key}: exists")
-        digest = specs.digest(new.spec)
-        await specs.intern(tx, key.org, {digest: new.spec})
-        action = NewAction(
-            key=root,
-            parent="",
-            kind=Kind.TASK,
-            group_name="",
-            definition=new.definition,
-            spec_digest=digest,
-            task_name=new.task.name,
-            task_version=new.task.version,
-            short_name=new.task.short_name,
-            environment=new.task.environment,
-            input_uri=new.input_uri,
-            output_base=base,
-            user_retries=new.task.user_retries,
-            created_by=str(op.who),
-            created_at=op.now,
-            phase=Phase.QUEUED,
-        )
-        await actions.insert(tx, [action], [1])
-        await events.append(tx, [queued(action, 1)])
-        await work.insert(tx, [root])
-        await runs.set_revisions(tx, {key: 1})
+        await _check_queue(tx, key.org, queue)
+        if new.recover_from and not await runs.exists(tx, new.recover_from):
+            raise NotFound(f"run {new.recover_from}, to recover from: not found")
+        await specs.intern(tx, key.org, {specs.digest(new.spec): new.spec})
+        root = new.root._replace(key=ActionKey(*key, ROOT_ACTION), output_base=base, queue=queue)
+        await enqueue_root(tx, root)
         await audit.append(tx, audit.Entry(key.org, str(op.who), "run.create", str(key), op.request_id))
     hub.publish([run_topic(key), scope_topic(key.scope), work_topic(key.org)])
     return key
+
+
+async def _check_queue(tx: Tx, org: str, name: str) -> None:
+    queue = await queues.named(tx, org, name)
+    if queue is None:
+        if name != queues.DEFAULT:
+            raise Invalid(f"queue: no queue {name!r} in org {org}")
+        return
+    if queue.state is QueueState.DRAINING:
+        raise Precondition(f"queue {name}: is being drained, no run begins in it")
+    if queue.max_depth is not None and await queues.depth(tx, org, name, limit=queue.max_depth) >= queue.max_depth:
+        raise Exhausted(f"queue {name}: full, {queue.max_depth} actions wait")
 
 
 async def deployed_spec(op: Op, task: TaskKey) -> bytes:

@@ -16,11 +16,11 @@ from signalbox.errors import SignalboxError
 from signalbox.log import logger
 from signalbox.metrics import RECONCILE_SECONDS
 from signalbox.op import RECONCILER, Op
-from signalbox.reconcile import silent_clusters
+from signalbox.reconcile import silent_clusters, timers
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 
-_PASSES = (silent_clusters,)
+_PASSES = (silent_clusters, timers)
 _log = logger("reconcile")
 
 

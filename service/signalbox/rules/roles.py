@@ -10,6 +10,8 @@ class Permission(StrEnum):
     RUN_CREATE = "run.create"
     RUN_READ = "run.read"
     RUN_ABORT = "run.abort"
+    RUN_SIGNAL = "run.signal"
+    """To answer the conditions of a run."""
     ACTION_ENQUEUE = "action.enqueue"
     TASK_DEPLOY = "task.deploy"
     TASK_READ = "task.read"

@@ -3,82 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from psycopg.rows import class_row
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
 
 from signalbox.ids import ActionKey, RunKey
 from signalbox.rules.phases import Phase
+from signalbox.rules.timers import Cause, Owner, Timers
 from signalbox.store.db import Tx
 
 
 class Kind(StrEnum):
     TASK = "task"
     TRACE = "trace"
+    CONDITION = "condition"
 
 
-class NewAction(NamedTuple):
-    """A row to be; `phase` is QUEUED for a task, terminal for a trace."""
+class CacheStatus(StrEnum):
+    """Flyte's words."""
 
-    key: ActionKey
-    parent: str
-    kind: Kind
-    group_name: str
-    definition: bytes
-    spec_digest: bytes | None
-    task_name: str
-    task_version: str
-    short_name: str
-    environment: str
-    input_uri: str
-    output_base: str
-    user_retries: int
-    created_by: str
-    created_at: datetime
-    phase: Phase
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    output_uri: str = ""
+    DISABLED = "disabled"
+    MISS = "miss"
+    HIT = "hit"
+    POPULATED = "populated"
+    LOOKUP_FAILURE = "lookup_failure"
+    PUT_FAILURE = "put_failure"
+    SKIPPED = "skipped"
+    EVICTED = "evicted"
 
 
-async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int]) -> set[ActionKey]:
-    """Insert with the given revisions; gives the keys that are new. A key that exists is left as it is."""
-    plain = [field for field in NewAction._fields if field != "key"]
-    cursor = await tx.execute(
-        """
-        INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
-                            task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
-                            created_by, created_at, queued_at, revision, created_revision, phase, attempt,
-                            started_at, ended_at, output_uri)
-        SELECT n.org, n.project, n.domain, n.run, n.name, n.parent, n.kind, n.group_name, n.definition, n.spec_digest,
-               n.task_name, n.task_version, n.short_name, n.environment, n.input_uri, n.output_base, n.user_retries,
-               n.created_by, n.created_at, n.created_at, n.revision, n.revision, n.phase, 1, n.started_at,
-               n.ended_at, n.output_uri
-          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
-                      %(parent)s::text[], %(kind)s::text[], %(group_name)s::text[], %(definition)s::bytea[],
-                      %(spec_digest)s::bytea[], %(task_name)s::text[], %(task_version)s::text[],
-                      %(short_name)s::text[], %(environment)s::text[], %(input_uri)s::text[], %(output_base)s::text[],
-                      %(user_retries)s::integer[], %(created_by)s::text[], %(created_at)s::timestamptz[],
-                      %(revision)s::bigint[], %(phase)s::text[], %(started_at)s::timestamptz[],
-                      %(ended_at)s::timestamptz[], %(output_uri)s::text[])
-            AS n (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
-                  task_version, short_name, environment, input_uri, output_base, user_retries, created_by, created_at,
-                  revision, phase, started_at, ended_at, output_uri)
-            ON CONFLICT ON CONSTRAINT action_pkey DO NOTHING
-     RETURNING org, project, domain, run, name""",
-        columns([a.key for a in actions])
-        | {field: [getattr(a, field) for a in actions] for field in plain}
-        | {"revision": list(revisions)},
-    )
-    return {ActionKey(*row) for row in await cursor.fetchall()}
-
-
-async def existing(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, Phase]:
-    """Phase of each of the actions that exist."""
-    cursor = await tx.execute(
+async def send_phases(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow]:
+    """Ask for the phases of those of the actions that exist, without waiting for the answer."""
+    return await tx.execute(
         """
         SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
           FROM action a
@@ -86,19 +45,40 @@ async def existing(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, Phase]:
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)""",
         columns(keys),
     )
+
+
+async def fetch_phases(cursor: AsyncCursor[TupleRow]) -> dict[ActionKey, Phase]:
     return {ActionKey(*row[:5]): Phase(row[5]) for row in await cursor.fetchall()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """All that decides what a change means for an action; `lease_*` are null for one that nobody holds."""
+class Backoff(NamedTuple):
+    base: timedelta
+    factor: float | None
+    cap: timedelta | None
 
-    org: str
-    project: str
-    domain: str
-    run: str
-    name: str
+
+class Live(NamedTuple):
+    """The action's row in `work`: what an action that is not over has besides. `cluster` is set while it is held."""
+
+    owner: Owner
+    epoch: int
+    cluster: str | None
+    is_parent: bool
+    timers: Timers
+    backoff: Backoff | None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a bound depends on the phase."""
+        return self.timers.queued_timeout is not None or self.timers.run_timeout is not None
+
+
+class State(NamedTuple):
+    """All that decides what a change means for an action; `live` is None for one that is over."""
+
+    key: ActionKey
     parent: str
+    kind: Kind
     phase: Phase
     attempt: int
     epoch: int
@@ -110,26 +90,32 @@ class State:
     started_at: datetime | None
     abort_requested_at: datetime | None
     abort_reason: str
-    work_epoch: int | None
-    work_cluster: str | None
-
-    def __post_init__(self) -> None:
-        # The driver gives the column's text; rules compare members by identity.
-        object.__setattr__(self, "phase", Phase(self.phase))
+    timeout_cause: Cause
+    cache_scope: str
+    cache_key: str
+    cache_status: CacheStatus
+    live: Live | None
 
     @property
-    def key(self) -> ActionKey:
-        return ActionKey(self.org, self.project, self.domain, self.run, self.name)
+    def held_by(self) -> str | None:
+        """The cluster whose lease is in force."""
+        return self.live.cluster if self.live else None
 
 
 async def states(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, State]:
     """State of each of the actions that exist; call under `runs.lock`."""
-    cursor = tx.cursor(row_factory=class_row(State))
-    await cursor.execute(
+    return await fetch_states(await send_states(tx, keys))
+
+
+async def send_states(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow]:
+    """Ask for the states without waiting for the answer."""
+    return await tx.execute(
         """
-        SELECT a.org, a.project, a.domain, a.run, a.name, a.parent, a.phase, a.attempt, a.epoch, a.user_retries,
-               a.user_failures, a.system_failures, a.cluster, a.output_base, a.started_at, a.abort_requested_at,
-               a.abort_reason, w.epoch AS work_epoch, w.cluster AS work_cluster
+        SELECT a.org, a.project, a.domain, a.run, a.name, a.parent, a.kind, a.phase, a.attempt, a.epoch,
+               a.user_retries, a.user_failures, a.system_failures, a.cluster, a.output_base, a.started_at,
+               a.abort_requested_at, a.abort_reason, a.timeout_cause, a.cache_scope, a.cache_key, a.cache_status,
+               w.owner, w.epoch, w.cluster, w.is_parent, w.since, w.queued_timeout, w.run_timeout, w.deadline,
+               w.backoff_base, w.backoff_factor, w.backoff_cap
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
@@ -137,7 +123,39 @@ async def states(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, State]:
             ON (w.org, w.project, w.domain, w.run, w.action) = (a.org, a.project, a.domain, a.run, a.name)""",
         columns(keys),
     )
-    return {state.key: state for state in await cursor.fetchall()}
+
+
+async def fetch_states(cursor: AsyncCursor[TupleRow]) -> dict[ActionKey, State]:
+    return {state.key: state for state in map(_state, await cursor.fetchall())}
+
+
+def _state(row: TupleRow) -> State:
+    owner, epoch, cluster, is_parent = row[22:26]
+    live = None
+    if owner is not None:
+        backoff = None if row[30] is None else Backoff(*row[30:33])
+        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff)
+    return State(
+        key=ActionKey(*row[:5]),
+        parent=row[5],
+        kind=Kind(row[6]),
+        phase=Phase(row[7]),
+        attempt=row[8],
+        epoch=row[9],
+        user_retries=row[10],
+        user_failures=row[11],
+        system_failures=row[12],
+        cluster=row[13],
+        output_base=row[14],
+        started_at=row[15],
+        abort_requested_at=row[16],
+        abort_reason=row[17],
+        timeout_cause=Cause(row[18]),
+        cache_scope=row[19],
+        cache_key=row[20],
+        cache_status=CacheStatus(row[21]),
+        live=live,
+    )
 
 
 async def live_in(tx: Tx, run: RunKey) -> list[ActionKey]:
@@ -246,7 +264,8 @@ async def retry(tx: Tx, retries: Sequence[Retry]) -> None:
         UPDATE action a
            SET revision = r.revision, phase = 'queued', attempt = r.attempt, user_failures = r.user_failures,
                system_failures = r.system_failures, queued_at = r.queued_at, cluster = '', started_at = NULL,
-               ended_at = NULL, output_uri = '', error = NULL, error_recoverable = false, log = NULL
+               ended_at = NULL, output_uri = '', error = NULL, error_recoverable = false, log = NULL,
+               timeout_cause = ''
           FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
                       %(revision)s::bigint[], %(attempt)s::integer[], %(user_failures)s::integer[],
                       %(system_failures)s::integer[], %(queued_at)s::timestamptz[])
@@ -267,6 +286,89 @@ async def request_abort(tx: Tx, keys: Sequence[ActionKey], *, reason: str, by: s
            AND a.abort_requested_at IS NULL""",
         columns(keys) | {"reason": reason, "by": by, "at": at},
     )
+
+
+async def request_timeout(tx: Tx, keys: Sequence[ActionKey], causes: Sequence[Cause]) -> None:
+    """Record which bound the current attempts have met; their clusters have yet to stop them."""
+    await tx.execute(
+        """
+        UPDATE action a SET timeout_cause = k.cause
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
+                      %(cause)s::text[])
+            AS k (org, project, domain, run, name, cause)
+         WHERE (a.org, a.project, a.domain, a.run, a.name) = (k.org, k.project, k.domain, k.run, k.name)""",
+        columns(keys) | {"cause": list(causes)},
+    )
+
+
+async def signal(tx: Tx, key: ActionKey, *, value: bytes, by: str) -> None:
+    """Keep what a condition was signalled with; call under `runs.lock`."""
+    await tx.execute(
+        """
+        UPDATE action SET value = %(value)s, signalled_by = %(by)s
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+           AND name = %(action)s""",
+        key._asdict() | {"value": value, "by": by},
+    )
+
+
+async def definition(tx: Tx, key: ActionKey) -> bytes | None:
+    """The action's own definition, as it was enqueued; None when there is no such action."""
+    cursor = await tx.execute(
+        """
+        SELECT definition FROM action
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+           AND name = %(action)s""",
+        key._asdict(),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else bytes(row[0])
+
+
+class Result(NamedTuple):
+    """An earlier result that a new action may take over. `source`: project/domain/run."""
+
+    output_uri: str
+    source: str
+
+
+async def recoverable(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, Result]:
+    """Results of the actions of the same names in the runs that these keys' runs recover from, transitively.
+
+    The nearest run that has the action decides: only what succeeded there counts. A name that a run on the way forces
+    to run again is looked for no further.
+    """
+    cursor = await tx.execute(
+        """
+          WITH RECURSIVE source (org, project, domain, run, depth, name, from_project, from_domain, from_run) AS (
+                SELECT k.org, k.project, k.domain, k.run, 1, k.name, r.recover_project, r.recover_domain, r.recover_run
+                  FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
+                              %(action)s::text[])
+                    AS k (org, project, domain, run, name)
+                  JOIN run r ON (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)
+                 WHERE r.recover_run IS NOT NULL AND k.name <> ALL(r.force_rerun)
+                 UNION ALL
+                SELECT s.org, s.project, s.domain, s.run, s.depth + 1, s.name, r.recover_project, r.recover_domain,
+                       r.recover_run
+                  FROM source s
+                  JOIN run r ON (r.org, r.project, r.domain, r.name)
+                              = (s.org, s.from_project, s.from_domain, s.from_run)
+                 WHERE r.recover_run IS NOT NULL AND s.name <> ALL(r.force_rerun) AND s.depth < 100),
+               nearest AS (
+                SELECT DISTINCT ON (s.org, s.project, s.domain, s.run, s.name)
+                       s.org, s.project, s.domain, s.run, s.name, a.phase, a.output_uri, a.recovered_from,
+                       concat_ws('/', s.from_project, s.from_domain, s.from_run) AS source
+                  FROM source s
+                  JOIN action a ON (a.org, a.project, a.domain, a.run, a.name)
+                                 = (s.org, s.from_project, s.from_domain, s.from_run, s.name)
+                 WHERE a.kind = 'task'
+                 ORDER BY s.org, s.project, s.domain, s.run, s.name, s.depth)
+        SELECT org, project, domain, run, name, output_uri,
+               CASE phase WHEN 'recovered' THEN recovered_from ELSE source END
+          FROM nearest WHERE phase IN ('succeeded', 'recovered')""",
+        columns(keys),
+    )
+    return {ActionKey(*row[:5]): Result(row[5], row[6]) for row in await cursor.fetchall()}
 
 
 def columns(keys: Sequence[ActionKey]) -> dict[str, list[object]]:

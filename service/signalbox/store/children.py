@@ -12,13 +12,14 @@ from signalbox.store.db import Tx
 
 
 class Child(NamedTuple):
-    """`output_uri`: a folder for a task, a file for a trace. `error`: serialized ErrorInfo."""
+    """`output_uri`: a folder for a task, a file for a trace. `error`, `value`: serialized ErrorInfo, Literal."""
 
     name: str
     phase: Phase
     output_uri: str
     error: bytes | None
     error_recoverable: bool
+    value: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ async def snapshot(tx: Tx, parent: ActionKey) -> Look | None:
     """Every child; None when the run or the parent does not exist."""
     cursor = await tx.execute(
         """
-        SELECT r.revision, c.name, c.phase, c.output_uri, c.error, c.error_recoverable
+        SELECT r.revision, c.name, c.phase, c.output_uri, c.error, c.error_recoverable, c.value
           FROM run r
           JOIN action p ON (p.org, p.project, p.domain, p.run) = (r.org, r.project, r.domain, r.name)
            AND p.name = %(action)s
@@ -50,7 +51,7 @@ async def changed(tx: Tx, parent: ActionKey, *, after: int) -> Look | None:
     """Children that changed after `after`, each once, as they are now; None when the run is gone."""
     cursor = await tx.execute(
         """
-        SELECT r.revision, c.name, c.phase, c.output_uri, c.error, c.error_recoverable
+        SELECT r.revision, c.name, c.phase, c.output_uri, c.error, c.error_recoverable, c.value
           FROM run r
           LEFT JOIN (
                 SELECT DISTINCT action FROM event
@@ -73,11 +74,12 @@ def _look(rows: Sequence[tuple[object, ...]]) -> Look | None:
 
 
 def _child(row: Sequence[object]) -> Child:
-    name, phase, output_uri, error, recoverable = row
+    name, phase, output_uri, error, recoverable, value = row
     return Child(
         str(name),
         Phase(str(phase)),
         str(output_uri),
         bytes(error) if isinstance(error, bytes) else None,
         bool(recoverable),
+        bytes(value) if isinstance(value, bytes) else None,
     )

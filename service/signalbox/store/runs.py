@@ -6,11 +6,13 @@ happen one after the other and take revisions that are gapless and in commit ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from psycopg.rows import class_row
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow, class_row
 from psycopg.types.json import Jsonb
 
 from signalbox.ids import RunKey
@@ -28,6 +30,12 @@ class NewRun:
     created_by: str
     request_digest: bytes
     created_at: datetime
+    queue: str = "default"
+    max_actions: int = 0
+    overwrite_cache: bool = False
+    cache_global: bool = False
+    recover_from: RunKey | None = None
+    force_rerun: Sequence[str] = ()
 
 
 async def insert(tx: Tx, run: NewRun) -> bool:
@@ -35,9 +43,12 @@ async def insert(tx: Tx, run: NewRun) -> bool:
     cursor = await tx.execute(
         """
         INSERT INTO run (org, project, domain, name, run_spec, source, labels, start_time, output_base, created_by,
-                         request_digest, created_at)
+                         request_digest, created_at, queue, max_actions, overwrite_cache, cache_global,
+                         recover_project, recover_domain, recover_run, force_rerun)
         VALUES (%(org)s, %(project)s, %(domain)s, %(run)s, %(run_spec)s, %(source)s, %(labels)s, %(start_time)s,
-                %(output_base)s, %(created_by)s, %(request_digest)s, %(created_at)s)
+                %(output_base)s, %(created_by)s, %(request_digest)s, %(created_at)s, %(queue)s, %(max_actions)s,
+                %(overwrite_cache)s, %(cache_global)s, %(recover_project)s, %(recover_domain)s, %(recover_run)s,
+                %(force_rerun)s)
             ON CONFLICT ON CONSTRAINT run_pkey DO NOTHING
      RETURNING true""",
         run.key._asdict()
@@ -50,6 +61,14 @@ async def insert(tx: Tx, run: NewRun) -> bool:
             "created_by": run.created_by,
             "request_digest": run.request_digest,
             "created_at": run.created_at,
+            "queue": run.queue,
+            "max_actions": run.max_actions,
+            "overwrite_cache": run.overwrite_cache,
+            "cache_global": run.cache_global,
+            "recover_project": run.recover_from and run.recover_from.project,
+            "recover_domain": run.recover_from and run.recover_from.domain,
+            "recover_run": run.recover_from and run.recover_from.run,
+            "force_rerun": list(run.force_rerun),
         },
     )
     return await cursor.fetchone() is not None
@@ -67,26 +86,50 @@ async def request_digest(tx: Tx, key: RunKey) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Locked:
+class Locked(NamedTuple):
+    """What every action of a run inherits. `max_actions` 0: no limit."""
+
     revision: int
     abort_requested: bool
+    queue: str
+    max_actions: int
+    overwrite_cache: bool
+    cache_global: bool
+    recovers: bool
 
 
 async def lock(tx: Tx, keys: Iterable[RunKey]) -> dict[RunKey, Locked]:
     """Lock the runs until the end of the transaction; those that do not exist are missing from the answer."""
-    ordered = sorted(set(keys))
-    cursor = await tx.execute(
+    return await fetch_locked(await send_lock(tx, keys))
+
+
+async def send_lock(tx: Tx, keys: Iterable[RunKey]) -> AsyncCursor[TupleRow]:
+    """Ask for the lock without waiting for the answer: what is sent behind it runs under the lock."""
+    return await tx.execute(
         """
-        SELECT r.org, r.project, r.domain, r.name, r.revision, r.abort_requested_at IS NOT NULL
+        SELECT r.org, r.project, r.domain, r.name, r.revision, r.abort_requested_at IS NOT NULL, r.queue, r.max_actions,
+               r.overwrite_cache, r.cache_global, r.recover_run IS NOT NULL
           FROM run r
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[])
             AS k (org, project, domain, name) USING (org, project, domain, name)
          ORDER BY r.org, r.project, r.domain, r.name
            FOR NO KEY UPDATE OF r""",
-        columns(ordered),
+        columns(sorted(set(keys))),
     )
-    return {RunKey(*row[:4]): Locked(revision=row[4], abort_requested=row[5]) for row in await cursor.fetchall()}
+
+
+async def fetch_locked(cursor: AsyncCursor[TupleRow]) -> dict[RunKey, Locked]:
+    return {RunKey(*row[:4]): Locked(*row[4:]) for row in await cursor.fetchall()}
+
+
+async def exists(tx: Tx, key: RunKey) -> bool:
+    cursor = await tx.execute(
+        """
+        SELECT true FROM run
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(run)s""",
+        key._asdict(),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def set_revisions(tx: Tx, revisions: Mapping[RunKey, int]) -> None:

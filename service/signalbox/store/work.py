@@ -1,103 +1,19 @@
-"""Live work and its leases: one row for each task action that is not over.
+"""Live work: one row for each action that is not over, with who must act next and when it is looked at again.
 
-A grant is the triple (cluster, attempt, epoch) in this table; the epoch grows with each grant and is minted by the
-statement that grants.
+`store.dispatch` gives rows to clusters; here they are taken back, delayed, released and ended. Every change but a grant
+is made under `runs.lock`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from psycopg.rows import class_row
-
 from signalbox.ids import ActionKey, ClusterKey, RunKey
+from signalbox.rules.timers import Owner
 from signalbox.store.actions import columns
 from signalbox.store.db import Tx
-
-
-async def insert(tx: Tx, keys: Sequence[ActionKey]) -> None:
-    """First attempts, waiting. Arrival order is the order of `keys`."""
-    await tx.execute(
-        """
-        INSERT INTO work (org, project, domain, run, action, attempt)
-        SELECT *, 1 FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
-                                %(action)s::text[])""",
-        columns(keys),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Granted:
-    """What a cluster must know to begin."""
-
-    org: str
-    project: str
-    domain: str
-    run: str
-    action: str
-    attempt: int
-    epoch: int
-    parent: str
-    group_name: str
-    spec_digest: bytes
-    input_uri: str
-    output_base: str
-
-    @property
-    def key(self) -> ActionKey:
-        return ActionKey(self.org, self.project, self.domain, self.run, self.action)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Grants in order of arrival; `full`: the cluster holds, with these, all that it wants to."""
-
-    granted: list[Granted]
-    full: bool
-
-
-async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Claim | None:
-    """Lease up to `limit` waiting attempts to the cluster, oldest first. None: the stream is no longer its newest.
-
-    Two callers never get the same attempt; neither waits for the other.
-    """
-    # FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
-    current = await tx.execute(
-        """
-        SELECT capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name)
-          FROM cluster c WHERE org = %(org)s AND name = %(cluster)s AND stream = %(stream)s FOR SHARE OF c""",
-        cluster._asdict() | {"stream": stream},
-    )
-    row = await current.fetchone()
-    if row is None:
-        return None
-    room = max(0, row[0])
-    cursor = tx.cursor(row_factory=class_row(Granted))
-    await cursor.execute(
-        """
-          WITH oldest AS MATERIALIZED (
-                SELECT org, project, domain, run, action FROM work
-                 WHERE org = %(org)s AND cluster IS NULL
-                 ORDER BY id LIMIT %(limit)s
-                   FOR NO KEY UPDATE SKIP LOCKED),
-               granted AS (
-                UPDATE work w
-                   SET cluster = %(cluster)s, epoch = w.epoch + 1, granted_at = clock_timestamp()
-                  FROM oldest o
-                 WHERE (w.org, w.project, w.domain, w.run, w.action) = (o.org, o.project, o.domain, o.run, o.action)
-             RETURNING w.org, w.project, w.domain, w.run, w.action, w.id, w.attempt, w.epoch)
-        SELECT g.org, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
-               a.spec_digest, a.input_uri, a.output_base
-          FROM granted g
-          JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
-         ORDER BY g.id""",
-        cluster._asdict() | {"limit": min(limit, room)},
-    )
-    granted = await cursor.fetchall()
-    return Claim(granted=granted, full=len(granted) == room)
 
 
 class Held(NamedTuple):
@@ -144,7 +60,7 @@ async def lock_run(tx: Tx, run: RunKey) -> None:
 
 
 async def delete(tx: Tx, keys: Sequence[ActionKey]) -> None:
-    """The actions are over; call under `runs.lock`."""
+    """The actions are over."""
     await tx.execute(
         """
         DELETE FROM work w
@@ -156,18 +72,115 @@ async def delete(tx: Tx, keys: Sequence[ActionKey]) -> None:
 
 
 class Requeue(NamedTuple):
+    """The attempt that waits; `delay`: before it may be granted. `fresh`: a new attempt, whose bounds begin anew."""
+
     key: ActionKey
     attempt: int
+    delay: timedelta
+    fresh: bool
 
 
 async def requeue(tx: Tx, items: Sequence[Requeue]) -> None:
-    """Take the leases back; the attempts wait again, in their old place. Call under `runs.lock`."""
+    """End leases and waits: the attempts wait for a cluster, in their old place, or wait for `delay` first."""
+    plain = ("attempt", "delay", "fresh")
     await tx.execute(
         """
-        UPDATE work w SET cluster = NULL, granted_at = NULL, attempt = k.attempt
+        UPDATE work w
+           SET cluster = NULL, granted_at = NULL, attempt = k.attempt,
+               owner = CASE WHEN k.delay > interval '0' THEN 'backoff' ELSE 'dispatch' END,
+               since = CASE WHEN k.fresh THEN clock_timestamp() + k.delay ELSE w.since END,
+               next_check = least(CASE WHEN k.delay > interval '0' THEN clock_timestamp() + k.delay
+                                       WHEN k.fresh THEN clock_timestamp() + w.queued_timeout
+                                       ELSE w.since + w.queued_timeout END,
+                                  w.deadline, clock_timestamp() + interval '1 hour')
           FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
-                      %(attempt)s::integer[])
-            AS k (org, project, domain, run, action, attempt)
+                      %(attempt)s::integer[], %(delay)s::interval[], %(fresh)s::boolean[])
+            AS k (org, project, domain, run, action, attempt, delay, fresh)
          WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)""",
-        columns([i.key for i in items]) | {"attempt": [i.attempt for i in items]},
+        columns([i.key for i in items]) | {field: [getattr(i, field) for i in items] for field in plain},
     )
+
+
+async def begin_running(tx: Tx, keys: Sequence[ActionKey]) -> None:
+    """The attempts run since now: their time in the queue is over, their running time begins to count."""
+    await tx.execute(
+        """
+        UPDATE work w
+           SET since = clock_timestamp(),
+               next_check = least(clock_timestamp() + w.run_timeout, w.deadline, clock_timestamp() + interval '1 hour')
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
+            AS k (org, project, domain, run, action)
+         WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)""",
+        columns(keys),
+    )
+
+
+async def due(tx: Tx, *, limit: int) -> list[ActionKey]:
+    """Up to `limit` actions that must be looked at, the most overdue first."""
+    cursor = await tx.execute(
+        """
+        SELECT org, project, domain, run, action FROM work
+         WHERE next_check <= clock_timestamp() ORDER BY next_check LIMIT %(limit)s""",
+        {"limit": limit},
+    )
+    return [ActionKey(*row) for row in await cursor.fetchall()]
+
+
+async def overdue(tx: Tx, *, grace: timedelta) -> int:
+    """How many actions nobody has looked at for longer than `grace` after they were due: 0 while reconcilers run."""
+    cursor = await tx.execute(
+        "SELECT count(*) FROM work WHERE next_check < clock_timestamp() - %(grace)s", {"grace": grace}
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else row[0]
+
+
+async def check_again(tx: Tx, checks: Sequence[tuple[ActionKey, datetime]]) -> None:
+    """Look at the actions again at these times."""
+    await tx.execute(
+        """
+        UPDATE work w SET next_check = k.at
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
+                      %(at)s::timestamptz[])
+            AS k (org, project, domain, run, action, at)
+         WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)""",
+        columns([key for key, _ in checks]) | {"at": [at for _, at in checks]},
+    )
+
+
+async def become_parents(tx: Tx, keys: Sequence[ActionKey]) -> None:
+    """The actions have children now: they mostly wait, and give up their place in limits. A root keeps its run's slot.
+
+    So that a tree deeper than a limit never waits for itself.
+    """
+    await tx.execute(
+        """
+        UPDATE work w SET is_parent = true, has_slot = w.has_slot AND w.is_root
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
+            AS k (org, project, domain, run, action)
+         WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)
+           AND NOT w.is_parent""",
+        columns(keys),
+    )
+
+
+async def admit(tx: Tx, run: RunKey, *, max_actions: int) -> int:
+    """Give free slots of a run with a limit to its actions that wait for one, oldest first; gives how many."""
+    cursor = await tx.execute(
+        """
+          WITH room AS (
+                SELECT greatest(0, %(max_actions)s - count(*)) AS slots FROM work
+                 WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s AND has_slot),
+               oldest AS (
+                SELECT action FROM work
+                 WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                   AND owner = %(waiting)s
+                 ORDER BY id LIMIT (SELECT slots FROM room))
+        UPDATE work w SET owner = 'dispatch', has_slot = true
+          FROM oldest o
+         WHERE w.org = %(org)s AND w.project = %(project)s AND w.domain = %(domain)s AND w.run = %(run)s
+           AND w.action = o.action
+     RETURNING w.action""",
+        run._asdict() | {"max_actions": max_actions, "waiting": Owner.RUN},
+    )
+    return len(await cursor.fetchall())

@@ -4,6 +4,7 @@ import pytest
 
 from signalbox.rules.attempts import Budget, Next, after_loss, after_report
 from signalbox.rules.phases import TERMINAL, Phase
+from signalbox.rules.timers import Cause
 
 
 def budget(*, user: tuple[int, int] = (0, 0), system: tuple[int, int] = (3, 0)) -> Budget:
@@ -11,7 +12,14 @@ def budget(*, user: tuple[int, int] = (0, 0), system: tuple[int, int] = (3, 0)) 
 
 
 def after_failure(*, recoverable: bool = True, system: bool = False, aborted: bool = False, left: Budget) -> Next:
-    return after_report(Phase.FAILED, recoverable=recoverable, system=system, abort_requested=aborted, budget=left)
+    return after_report(
+        Phase.FAILED,
+        recoverable=recoverable,
+        system=system,
+        abort_requested=aborted,
+        timeout=Cause.NONE,
+        budget=left,
+    )
 
 
 @pytest.mark.parametrize(("allowed", "failed", "expected"), [(0, 0, Next.END), (1, 0, Next.RETRY), (1, 1, Next.END)])
@@ -32,9 +40,16 @@ def test_what_is_to_be_aborted_is_not_tried_again() -> None:
     assert after_failure(aborted=True, left=budget(user=(5, 0))) is Next.END
 
 
-@pytest.mark.parametrize("phase", sorted(TERMINAL - {Phase.FAILED}))
-def test_only_failures_are_tried_again(phase: Phase) -> None:
-    outcome = after_report(phase, recoverable=True, system=False, abort_requested=False, budget=budget(user=(5, 0)))
+@pytest.mark.parametrize("phase", sorted(TERMINAL - {Phase.FAILED, Phase.TIMED_OUT}))
+def test_only_failures_and_timeouts_are_tried_again(phase: Phase) -> None:
+    outcome = after_report(
+        phase,
+        recoverable=True,
+        system=False,
+        abort_requested=False,
+        timeout=Cause.NONE,
+        budget=budget(user=(5, 0)),
+    )
 
     assert outcome is Next.END
 

@@ -1,0 +1,77 @@
+"""Actions whose time has come: a bound is met, a wait is over. Armed in the database, decided by `rules.timers`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from signalbox.control import endings
+from signalbox.control.actions import cascade, publish
+from signalbox.control.hub import Hub
+from signalbox.control.journal import Journal
+from signalbox.ids import ActionKey
+from signalbox.metrics import OVERDUE, TIMEOUTS
+from signalbox.op import Op
+from signalbox.rules import timers
+from signalbox.rules.phases import Phase
+from signalbox.rules.timers import Cause, Owner
+from signalbox.store import actions, clock, runs, work
+from signalbox.store.actions import State
+
+_CHUNK = 100
+_GRACE = timedelta(seconds=30)
+
+
+async def check(op: Op, hub: Hub, *, limit: int, system_retries: int) -> int:
+    """Look at up to `limit` actions that are due; gives how many there were."""
+    async with op.db.reading() as tx:
+        due = await work.due(tx, limit=limit)
+        OVERDUE.set(await work.overdue(tx, grace=_GRACE))
+    for start in range(0, len(due), _CHUNK):
+        await _check(op, hub, due[start : start + _CHUNK], system_retries=system_retries)
+    return len(due)
+
+
+async def _check(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries: int) -> None:
+    async with op.transaction() as tx:
+        locked = await runs.lock(tx, [key.run_key for key in keys])
+        for run in locked:
+            await work.lock_run(tx, run)  # a claim may be about to commit
+        states = await actions.states(tx, keys)
+        now = await clock.now(tx)
+        journal = Journal(locked, now=now)
+        journal.know(states)
+        again: list[tuple[ActionKey, datetime]] = []
+        for state in states.values():
+            if state.live is None:
+                continue
+            cause = timers.met(state.live.timers, state.live.owner, state.phase, now=now)
+            if cause and not state.timeout_cause:
+                _time_out(journal, state, cause, system_retries=system_retries)
+            elif state.live.owner is Owner.BACKOFF and now >= state.live.timers.since:
+                journal.requeue(state, fresh=True)
+                continue
+            again.append((state.key, _next(state, cause, now)))
+        await cascade(tx, journal)
+        await work.check_again(tx, again)
+        await journal.write(tx)
+    publish(hub, journal)
+
+
+def _next(state: State, cause: Cause, now: datetime) -> datetime:
+    assert state.live is not None  # noqa: S101  # it is not over
+    if cause:  # it is being stopped: its cluster's lease is what ends it if nothing else does
+        return now + timers.LONGEST_WAIT
+    return timers.next_check(state.live.timers, state.live.owner, state.phase, now=now)
+
+
+def _time_out(journal: Journal, state: State, cause: Cause, *, system_retries: int) -> None:
+    TIMEOUTS.labels(cause).inc()
+    if state.held_by is not None:
+        journal.stop(state, cause=cause, reason=endings.explained(state, cause))
+        return
+    stopped = state._replace(timeout_cause=cause)
+    if state.phase is Phase.PAUSED:
+        journal.move(stopped, Phase.TIMED_OUT, epoch=state.epoch, at=journal.now, error=endings.timed_out(stopped))
+    else:
+        endings.time_out(journal, stopped, epoch=state.epoch, system_retries=system_retries)
