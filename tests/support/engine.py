@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.access.principals import DEVELOPER
-from signalbox.control import actions, leases
+from signalbox.control import actions, leases, timers
 from signalbox.control.actions import Enqueue, Enqueuer, enqueue_root
 from signalbox.control.hub import Hub
 from signalbox.control.reports import Report, Reporter
 from signalbox.errors import SignalboxError
 from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
-from signalbox.op import Kind, Op, Principal
+from signalbox.op import RECONCILER, Kind, Op, Principal
 from signalbox.rules.phases import Phase, Verdict
 from signalbox.rules.roles import Role
 from signalbox.rules.timers import Owner
@@ -121,6 +121,21 @@ class Engine:
         async with self.db.reading() as tx:
             found = await rows.states(tx, [ActionKey(*run, name)])
         return found[ActionKey(*run, name)]
+
+    async def look(self) -> int:
+        """One pass of the timers; gives how many actions it looked at."""
+        op = Op(who=RECONCILER, now=NOW, request_id="test", db=self.db)
+        return await timers.check(op, self.hub, limit=1000, system_retries=2)
+
+    async def age(self, by: timedelta) -> None:
+        """Let this much time pass for all that is timed."""
+        async with self.db.transaction() as tx:
+            await tx.execute(
+                """
+                UPDATE work
+                   SET since = since - %(by)s, deadline = deadline - %(by)s, next_check = next_check - %(by)s""",
+                {"by": by},
+            )
 
     async def phase(self, name: str) -> Phase:
         return (await self.state(name)).phase

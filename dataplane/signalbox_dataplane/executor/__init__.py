@@ -77,10 +77,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
-    """The attempt runs since `at` (UTC)."""
+    """The attempt runs since `at` (UTC); `what` names that which runs, empty when there is nothing to tell."""
 
     at: datetime
     has_log: bool
+    what: str = ""
 
 
 OnStart = Callable[[Started], None]

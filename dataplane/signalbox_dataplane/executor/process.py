@@ -92,7 +92,7 @@ class ProcessExecutor:
         )  # fmt: skip
         output = asyncio.create_task(_copy(process, log))
         try:
-            on_start(Started(at=utc_now(), has_log=True))
+            on_start(Started(at=utc_now(), has_log=True, what=f"process {process.pid}"))
             code = await process.wait()
         finally:
             await self._stop(process)

@@ -13,7 +13,7 @@ from flyteidl2.common.phase_pb2 import (
 )
 from flyteidl2.core.execution_pb2 import ContainerContext, LogContext, PodLogContext, TaskLog
 from flyteidl2.task.common_pb2 import OutputReferences
-from flyteidl2.workflow.run_definition_pb2 import ActionEvent
+from flyteidl2.workflow.run_definition_pb2 import ActionEvent, ClusterEvent
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from signalbox_dataplane.executor import LOG_NAME, Attempt, Outcome, Started, utc_now
@@ -21,11 +21,15 @@ from signalbox_dataplane.store import join
 from signalbox_wire.cluster.v1.cluster_pb2 import AttemptRef, AttemptReport
 
 CONTAINER = "main"
+LONGEST_MESSAGE = 512
+"""Of an event: the error itself carries all of it."""
 
 
 def running(attempt: Attempt, started: Started, cluster: str) -> AttemptReport:
     event = _event(attempt.grant.ref, ACTION_PHASE_RUNNING, cluster, started.at, version=0)
     _place(event, attempt, has_log=started.has_log)
+    if started.what:
+        _tell(event, "Started", f"{started.what} started")
     return AttemptReport(epoch=attempt.key.epoch, event=event)
 
 
@@ -36,13 +40,20 @@ def ended(attempt: Attempt, outcome: Outcome, started_at: datetime | None, clust
     if outcome.error:
         event.error_info.CopyFrom(outcome.error)
     _place(event, attempt, has_log=outcome.has_log)
+    if outcome.has_log:
+        if outcome.error:
+            _tell(event, "Failed", f"{outcome.error.code}: {outcome.error.message}"[:LONGEST_MESSAGE], warning=True)
+        else:
+            _tell(event, "Completed", "the task's outputs are written")
     return AttemptReport(epoch=attempt.key.epoch, event=event, recoverable=outcome.recoverable)
 
 
-def aborted(ref: AttemptRef, started_at: datetime | None, cluster: str) -> AttemptReport:
+def aborted(ref: AttemptRef, started_at: datetime | None, cluster: str, *, reason: str = "") -> AttemptReport:
     """Also of an attempt that is not known here: nothing of it runs."""
     event = _event(ref, ACTION_PHASE_ABORTED, cluster, started_at, version=1)
     event.end_time.CopyFrom(event.updated_time)
+    if started_at:
+        _tell(event, "Killed", f"stopped: {reason}" if reason else "stopped", warning=True)
     return AttemptReport(epoch=ref.epoch, event=event)
 
 
@@ -63,6 +74,20 @@ def _event(
     if started_at:
         event.start_time.FromDatetime(started_at)
     return event
+
+
+def _tell(event: ActionEvent, reason: str, message: str, *, warning: bool = False) -> None:
+    """What happened besides the phase, as Kubernetes tells of a pod; it travels with a report that is sent anyway."""
+    event.cluster_events.append(
+        ClusterEvent(
+            occurred_at=event.updated_time,
+            type=ClusterEvent.TYPE_WARNING if warning else ClusterEvent.TYPE_NORMAL,
+            reason=reason,
+            message=message,
+            source_component="signalbox-dataplane",
+            count=1,
+        )
+    )
 
 
 def _place(event: ActionEvent, attempt: Attempt, *, has_log: bool) -> None:

@@ -28,7 +28,7 @@ class _Holding:
     attempt: Attempt
     task: asyncio.Task[Outcome] | None = None
     started_at: datetime | None = None
-    abort_asked: bool = False
+    abort_asked: str = ""
     dropped: bool = False
 
 
@@ -71,7 +71,7 @@ class Attempts:
             self._reports.add(events.aborted(abort.ref, None, self.cluster))
         elif holding.task and not holding.task.done() and not holding.abort_asked:
             log.info("abort", action=key.action, attempt=key.attempt, reason=abort.reason)
-            holding.abort_asked = True
+            holding.abort_asked = abort.reason or "abort"
             holding.task.cancel()
 
     def drop(self, key: AttemptKey) -> None:
@@ -119,7 +119,7 @@ class Attempts:
         if not task.cancelled():
             report = events.ended(attempt, task.result(), holding.started_at, self.cluster)
         elif holding.abort_asked:
-            report = events.aborted(attempt.grant.ref, holding.started_at, self.cluster)
+            report = events.aborted(attempt.grant.ref, holding.started_at, self.cluster, reason=holding.abort_asked)
         else:
             self._held.pop(attempt.key, None)
             return

@@ -54,6 +54,10 @@ def outputs_uri(uris: Uris) -> str:
 
 def _set_result(message: run_definition_pb2.ActionDetails, details: Details) -> None:
     error = details.attempts[-1].error
+    if details.rest.value is not None:
+        message.signal_info.signalled_by.CopyFrom(wire.identity(details.rest.signalled_by))
+        message.signal_info.output.ParseFromString(details.rest.value)
+        return
     match details.action.row.phase:
         case Phase.ABORTED:
             message.abort_info.reason = details.rest.abort_reason
@@ -74,6 +78,12 @@ def _attempt(details: Details, attempt: Attempt) -> run_definition_pb2.ActionAtt
         logs_available=attempt.log is not None,
         phase_transitions=_transitions([e for e in details.history if e.attempt == attempt.attempt]),
         cluster=attempt.cluster,
+        cluster_events=[
+            run_definition_pb2.ClusterEvent.FromString(event.body)
+            for event in details.cluster_events
+            if event.attempt == attempt.attempt
+        ],
+        cache_status=wire.CACHE_STATUSES[details.action.row.cache_status],
     )
     if log.HasField("log_context"):
         message.log_context.CopyFrom(log.log_context)

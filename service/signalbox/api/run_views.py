@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from flyteidl2.workflow import run_definition_pb2
 from flyteidl2.workflow import run_service_pb2 as pb
 
 from signalbox import ids
 from signalbox.api import details, filters, paging, wire
 from signalbox.api.interceptors import Handlers
-from signalbox.control import run_views
+from signalbox.control import cluster_events, run_views
 from signalbox.control.hub import Hub
 from signalbox.errors import Invalid, Unserved
 from signalbox.ids import ROOT_ACTION, ActionKey, ScopeKey
@@ -36,6 +37,7 @@ class RunViews:
             f"{_SERVICE}/WatchRuns": self.watch_runs,
             f"{_SERVICE}/ListActions": self.list_actions,
             f"{_SERVICE}/WatchActions": self.watch_actions,
+            f"{_SERVICE}/WatchClusterEvents": self.watch_cluster_events,
             f"{_SERVICE}/GetActionDataURIs": self.get_action_data_uris,
         }
 
@@ -100,6 +102,15 @@ class RunViews:
                     wire.enriched_action(view, children, meets_filter=meets(view)) for view, children in views
                 ]
             )
+
+    async def watch_cluster_events(
+        self, op: Op, request: pb.WatchClusterEventsRequest
+    ) -> AsyncIterator[pb.WatchClusterEventsResponse]:
+        key = wire.action_key(request.id, what="id")
+        attempt = request.attempt or 1
+        async for events in cluster_events.watch(op, self._hub, key, attempt, progress_every=self._every):
+            bodies = [run_definition_pb2.ClusterEvent.FromString(event.body) for event in events]
+            yield pb.WatchClusterEventsResponse(cluster_events=bodies)
 
     async def get_action_data_uris(self, op: Op, request: pb.GetActionDataURIsRequest) -> pb.GetActionDataURIsResponse:
         uris = await run_views.uris(op, wire.action_key(request.action_id))

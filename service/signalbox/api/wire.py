@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from flyteidl2.common import identifier_pb2, identity_pb2, phase_pb2
+from flyteidl2.core import catalog_pb2
 from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -42,6 +43,18 @@ ACTION_TYPES: dict[actions.Kind, run_definition_pb2.ActionType] = {
     actions.Kind.TASK: run_definition_pb2.ACTION_TYPE_TASK,
     actions.Kind.TRACE: run_definition_pb2.ACTION_TYPE_TRACE,
     actions.Kind.CONDITION: run_definition_pb2.ACTION_TYPE_CONDITION,
+}
+
+
+CACHE_STATUSES: dict[actions.CacheStatus, catalog_pb2.CatalogCacheStatus] = {
+    actions.CacheStatus.DISABLED: catalog_pb2.CACHE_DISABLED,
+    actions.CacheStatus.MISS: catalog_pb2.CACHE_MISS,
+    actions.CacheStatus.HIT: catalog_pb2.CACHE_HIT,
+    actions.CacheStatus.POPULATED: catalog_pb2.CACHE_POPULATED,
+    actions.CacheStatus.LOOKUP_FAILURE: catalog_pb2.CACHE_LOOKUP_FAILURE,
+    actions.CacheStatus.PUT_FAILURE: catalog_pb2.CACHE_PUT_FAILURE,
+    actions.CacheStatus.SKIPPED: catalog_pb2.CACHE_SKIPPED,
+    actions.CacheStatus.EVICTED: catalog_pb2.CACHE_EVICTED,
 }
 
 
@@ -172,7 +185,10 @@ def enriched_action(
 def action_status(row: ActionRow) -> run_definition_pb2.ActionStatus:
     """Times of the action as a whole, over all attempts, from when it was asked for."""
     status = run_definition_pb2.ActionStatus(
-        phase=action_phase(row.phase), start_time=timestamp(_began(row)), attempts=row.attempt
+        phase=action_phase(row.phase),
+        start_time=timestamp(_began(row)),
+        attempts=row.attempt,
+        cache_status=CACHE_STATUSES[row.cache_status],
     )
     if row.ended_at is not None:
         status.end_time.CopyFrom(timestamp(row.ended_at))
@@ -209,6 +225,9 @@ def action_metadata(view: ActionView) -> run_definition_pb2.ActionMetadata:
         run_spec = run_pb2.RunSpec.FromString(row.run_spec)
         if run_spec.HasField("relation"):
             metadata.relation.CopyFrom(run_spec.relation)
+    if row.recovered_from:
+        project, domain, run = row.recovered_from.split("/")
+        metadata.recovered_from.CopyFrom(action_id(ActionKey(row.org, project, domain, run, row.name)))
     return metadata
 
 

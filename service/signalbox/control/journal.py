@@ -86,6 +86,7 @@ class Journal:
     def note(self, events_of_cluster: Sequence[NewClusterEvent]) -> None:
         """Keep what a cluster told of an attempt besides its phase."""
         self._cluster_events.extend(events_of_cluster)
+        self._touched.update(event.key.run_key for event in events_of_cluster)
 
     def move(
         self,

@@ -20,8 +20,9 @@ from signalbox.ids import ActionKey, RunKey, ScopeKey
 from signalbox.op import Op
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
-from signalbox.store import action_details, run_views, specs
+from signalbox.store import action_details, cluster_events, run_views, specs
 from signalbox.store.action_details import Attempt, Entered, Rest, Uris
+from signalbox.store.cluster_events import ClusterEvent
 from signalbox.store.db import Tx
 from signalbox.store.run_views import ActionPosition, ActionRow, Conditions, RunPosition
 
@@ -32,6 +33,7 @@ WATCHED_RUNS = 100
 """A watch of runs follows the newest ones, and older ones for as long as they are not over."""
 
 _BATCH = 500
+_SHOWN_EVENTS = 200
 _UNHINTED = timedelta(seconds=2)
 _ACTION_EVERY = 0.05
 _LIST_EVERY = 0.5
@@ -60,6 +62,7 @@ class Details:
     rest: Rest
     attempts: Sequence[Attempt]
     history: Sequence[Entered]
+    cluster_events: Sequence[ClusterEvent]
 
 
 class Page(NamedTuple, Generic[T, P]):
@@ -84,8 +87,9 @@ async def details(op: Op, key: ActionKey) -> Details:
         rest = await action_details.rest(tx, key)
         attempts = await action_details.attempts(tx, key)
         history = await action_details.history(tx, key)
+        told = await cluster_events.of_action(tx, key, limit=_SHOWN_EVENTS)
     assert rest is not None  # noqa: S101  # of the same snapshot as the row
-    return Details(action=view, rest=rest, attempts=attempts, history=history)
+    return Details(action=view, rest=rest, attempts=attempts, history=history, cluster_events=told)
 
 
 async def watch_details(op: Op, hub: Hub, key: ActionKey, *, progress_every: timedelta) -> AsyncIterator[Details]:

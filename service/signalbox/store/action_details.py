@@ -25,13 +25,15 @@ class Rest:
     run_spec: bytes
     abort_reason: str
     aborted_by: str
+    value: bytes | None
+    signalled_by: str
 
 
 async def rest(tx: Tx, key: ActionKey) -> Rest | None:
     cursor = tx.cursor(row_factory=class_row(Rest))
     await cursor.execute(
         """
-        SELECT s.body AS spec, r.run_spec, a.abort_reason, a.aborted_by
+        SELECT s.body AS spec, r.run_spec, a.abort_reason, a.aborted_by, a.value, a.signalled_by
           FROM action a
           JOIN run r ON (r.org, r.project, r.domain, r.name) = (a.org, a.project, a.domain, a.run)
           LEFT JOIN task_spec s ON (s.org, s.digest) = (a.org, a.spec_digest)

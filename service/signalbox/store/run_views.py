@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from signalbox.ids import ActionKey, RunKey, ScopeKey
 from signalbox.rules.phases import Phase
-from signalbox.store.actions import Kind
+from signalbox.store.actions import CacheStatus, Kind
 from signalbox.store.db import Tx
 
 
@@ -24,7 +24,9 @@ from signalbox.store.db import Tx
 class ActionRow:
     """One action as lists show it; `run_spec` and `labels` only for the root of its run.
 
-    `definition`: serialized TaskAction without its spec, or TraceAction. `run_spec`: serialized RunSpec.
+    `definition`: serialized TaskAction without its spec, TraceAction or ConditionAction. `recovered_from`:
+    project/domain/run of the action of this name whose result this one has taken over, or empty. `run_spec`:
+    serialized RunSpec.
     """
 
     org: str
@@ -48,6 +50,8 @@ class ActionRow:
     attempt: int
     started_at: datetime | None
     ended_at: datetime | None
+    cache_status: CacheStatus
+    recovered_from: str
     source: int
     run_spec: bytes | None
     labels: Mapping[str, str] | None
@@ -56,6 +60,7 @@ class ActionRow:
         # The driver gives the columns' text; members are compared by identity.
         object.__setattr__(self, "phase", Phase(self.phase))
         object.__setattr__(self, "kind", Kind(self.kind))
+        object.__setattr__(self, "cache_status", CacheStatus(self.cache_status))
 
     @property
     def key(self) -> ActionKey:
@@ -101,7 +106,7 @@ class Conditions:
 _SELECT = """
     SELECT a.org, a.project, a.domain, a.run, a.name, a.parent, a.kind, a.group_name, a.definition, a.spec_digest,
            a.task_name, a.short_name, a.environment, a.created_by, a.created_at, a.created_revision, a.revision,
-           a.phase, a.attempt, a.started_at, a.ended_at, r.source,
+           a.phase, a.attempt, a.started_at, a.ended_at, a.cache_status, a.recovered_from, r.source,
            CASE WHEN a.parent = '' THEN r.run_spec END AS run_spec,
            CASE WHEN a.parent = '' THEN r.labels END AS labels
       FROM run r
