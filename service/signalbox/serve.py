@@ -23,6 +23,7 @@ from signalbox import console, errors
 from signalbox.access.principals import Authenticator
 from signalbox.api import interceptors, unserved
 from signalbox.api.actions import Actions
+from signalbox.api.cache import Cache
 from signalbox.api.clusters import Clusters
 from signalbox.api.identity import Identity
 from signalbox.api.interceptors import Gate, Handlers
@@ -136,6 +137,7 @@ def _handlers(made: Parts) -> Handlers:
     hub, settings = made.hub, made.settings
     return {
         **Actions(made.enqueues, made.reports, hub, settings).handlers(),
+        **Cache(settings).handlers(),
         **Clusters(settings).handlers(),
         **Identity().handlers(),
         **Link(made.reports, hub, settings).handlers(),

@@ -109,7 +109,7 @@ async def test_projects_take_turns_also_when_there_is_room_for_one(engine: Engin
     await engine.begin(OTHER_PROJECT)
     await engine.lease()
     await configure(engine, "narrow", max_actions=1)
-    await fill(engine, "narrow", *(f"a{i}" for i in range(20)))
+    await fill(engine, "narrow", *(f"x{i}" for i in range(20)))
     await fill(engine, "narrow", *(f"b{i}" for i in range(5)), run=OTHER_PROJECT)
     order: list[str] = []
     for _ in range(8):
@@ -117,7 +117,7 @@ async def test_projects_take_turns_also_when_there_is_room_for_one(engine: Engin
         order.append(granted.action)
         await end(engine, granted)
 
-    assert order == ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3"]
+    assert order == ["x0", "b0", "x1", "b1", "x2", "b2", "x3", "b3"]
 
 
 async def test_a_first_in_first_out_queue_gives_no_turns(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple
 
-from flyteidl2.core import types_pb2
+from flyteidl2.core import interface_pb2, types_pb2
 from flyteidl2.task import task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from google.protobuf.duration_pb2 import Duration
@@ -14,6 +14,7 @@ from signalbox.api import wire
 from signalbox.errors import Invalid
 from signalbox.ids import ActionKey, task_name
 from signalbox.op import Op
+from signalbox.rules.cache import root_key
 from signalbox.rules.conditions import ValueType
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Owner
@@ -75,6 +76,8 @@ def task(
             _bound(timeouts.queued_timeout, "queued_timeout") if timeouts.HasField("queued_timeout") else None
         ),
         deadline_after=_bound(timeouts.deadline, "deadline") if timeouts.HasField("deadline") else None,
+        cache_max_age=_bound(metadata.cache_max_age, "cache_max_age") if metadata.HasField("cache_max_age") else None,
+        is_serialized=metadata.cache_serializable,
         backoff_base=_bound(backoff.base, "backoff.base") if backoff else None,
         backoff_factor=_factor(backoff.factor if backoff.HasField("factor") else 1.0) if backoff else None,
         backoff_cap=_bound(backoff.cap, "backoff.cap") if backoff and backoff.HasField("cap") else None,
@@ -138,6 +141,23 @@ def _action(op: Op, place: Place) -> NewAction:
         owner=None,
         request_id=op.request_id,
         queue=place.queue,
+    )
+
+
+def root_cache_key(spec: task_definition_pb2.TaskSpec, identity_name: str, *, inputs_hash: str) -> str | None:
+    """Cache key of a run's root; None when its task is not cached. The hash is the one that UploadInputs answered."""
+    template = spec.task_template
+    if not template.metadata.discoverable or not inputs_hash:
+        return None
+    interface = interface_pb2.TypedInterface()
+    for side in ("inputs", "outputs"):
+        variables = getattr(template.interface, side).variables
+        getattr(interface, side).variables.extend(sorted(variables, key=lambda entry: entry.key))
+    return root_key(
+        inputs_hash=inputs_hash,
+        task_name=identity_name,
+        interface=interface.SerializeToString(deterministic=True),
+        discovery_version=template.metadata.discovery_version,
     )
 
 

@@ -28,6 +28,7 @@ _RUN = "flyteidl2.workflow.RunService"
 _ACTIONS = "flyteidl2.actions.ActionsService"
 _TASK = "flyteidl2.task.TaskService"
 _PROJECT = "flyteidl2.project.ProjectService"
+_CACHES = ("flyteidl2.cacheservice.CacheService", "flyteidl2.cacheservice.v2.CacheService")
 _LINK = "signalbox.cluster.v1.ClusterLinkService"
 
 SERVED: dict[str, Rule] = {
@@ -60,6 +61,12 @@ SERVED: dict[str, Rule] = {
     "flyteidl2.auth.IdentityService/UserInfo": Permission.IDENTITY_READ,
     "flyteidl2.auth.AuthMetadataService/GetOAuth2Metadata": Open.LOGIN_METADATA,
     "flyteidl2.auth.AuthMetadataService/GetPublicClientConfig": Open.LOGIN_METADATA,
+    **{f"{cache}/Get": Permission.CACHE_READ for cache in _CACHES},
+    **{
+        f"{cache}/{method}": Permission.CACHE_WRITE
+        for cache in _CACHES
+        for method in ("Put", "Delete", "GetOrExtendReservation", "ReleaseReservation")
+    },
     f"{_LINK}/Enroll": Open.JOIN_TOKEN,
     f"{_LINK}/Renew": Permission.CLUSTER_LINK,
     f"{_LINK}/Lease": Permission.CLUSTER_LINK,
@@ -92,8 +99,6 @@ UNSERVED: dict[str, str] = {
     "flyteidl2.trigger.TriggerService": f"triggers: {_LATER}",
     "flyteidl2.settings.SettingsService": f"settings: {_LATER}",
     "flyteidl2.artifact.ArtifactService": f"artifacts: {_LATER}",
-    "flyteidl2.cacheservice.CacheService": f"caching: {_LATER}",
-    "flyteidl2.cacheservice.v2.CacheService": f"caching: {_LATER}",
     "flyteidl2.app.AppService": f"apps: {_LATER}",
     "flyteidl2.org.DomainService": f"domains are configured by the operator; {_LATER}",
     "flyteidl2.connector.AsyncConnectorService": "connectors run in the data plane",

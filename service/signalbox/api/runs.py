@@ -96,11 +96,12 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
         start = wire.moment(run_spec.run_start_time)
     body = spec.SerializeToString(deterministic=True)
     place = Place(key=ActionKey(*scope, "", ROOT_ACTION), input_uri=_inputs(request))
+    cache_key = new_actions.root_cache_key(spec, task.name, inputs_hash=request.offloaded_input_data.inputs_hash)
     return runs.NewRun(
         scope=scope,
         name=name,
         spec=body,
-        root=new_actions.task(op, place, task, spec, body, cache_key=None),
+        root=new_actions.task(op, place, task, spec, body, cache_key=cache_key),
         run_spec=run_spec.SerializeToString(),
         run_base=run_spec.run_base_dir,
         source=request.source,

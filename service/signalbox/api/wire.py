@@ -21,6 +21,7 @@ from signalbox.control.run_views import ActionView
 from signalbox.errors import Invalid
 from signalbox.ids import ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Kind
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.store import actions
 from signalbox.store.run_views import ActionRow
@@ -46,15 +47,15 @@ ACTION_TYPES: dict[actions.Kind, run_definition_pb2.ActionType] = {
 }
 
 
-CACHE_STATUSES: dict[actions.CacheStatus, catalog_pb2.CatalogCacheStatus] = {
-    actions.CacheStatus.DISABLED: catalog_pb2.CACHE_DISABLED,
-    actions.CacheStatus.MISS: catalog_pb2.CACHE_MISS,
-    actions.CacheStatus.HIT: catalog_pb2.CACHE_HIT,
-    actions.CacheStatus.POPULATED: catalog_pb2.CACHE_POPULATED,
-    actions.CacheStatus.LOOKUP_FAILURE: catalog_pb2.CACHE_LOOKUP_FAILURE,
-    actions.CacheStatus.PUT_FAILURE: catalog_pb2.CACHE_PUT_FAILURE,
-    actions.CacheStatus.SKIPPED: catalog_pb2.CACHE_SKIPPED,
-    actions.CacheStatus.EVICTED: catalog_pb2.CACHE_EVICTED,
+CACHE_STATUSES: dict[CacheStatus, catalog_pb2.CatalogCacheStatus] = {
+    CacheStatus.DISABLED: catalog_pb2.CACHE_DISABLED,
+    CacheStatus.MISS: catalog_pb2.CACHE_MISS,
+    CacheStatus.HIT: catalog_pb2.CACHE_HIT,
+    CacheStatus.POPULATED: catalog_pb2.CACHE_POPULATED,
+    CacheStatus.LOOKUP_FAILURE: catalog_pb2.CACHE_LOOKUP_FAILURE,
+    CacheStatus.PUT_FAILURE: catalog_pb2.CACHE_PUT_FAILURE,
+    CacheStatus.SKIPPED: catalog_pb2.CACHE_SKIPPED,
+    CacheStatus.EVICTED: catalog_pb2.CACHE_EVICTED,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from signalbox.control import cache
 from signalbox.control.hub import Hub, cluster_topic, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
 from signalbox.errors import Conflict, Invalid, NotFound, SignalboxError
@@ -114,7 +115,8 @@ async def _check_queues(
 
 async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked]) -> None:
     inherited = [_inherited(action, locked[action.key.run_key]) for action in new]
-    resolved = await _recovered(tx, inherited, locked)
+    recovered = await _recovered(tx, inherited, locked)
+    resolved = await cache.answered(tx, recovered, {a.key: locked[a.key.run_key] for a in recovered})
     newest = {key: run.revision for key, run in locked.items()}
     revisions: list[int] = []
     for action in resolved:

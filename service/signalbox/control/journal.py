@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from signalbox.ids import ActionKey, ClusterKey, RunKey
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import TERMINAL, Phase
-from signalbox.rules.timers import Cause
-from signalbox.store import actions, cluster_events, events, outbox, runs, work
+from signalbox.rules.timers import Cause, Owner
+from signalbox.store import actions, cache, cluster_events, events, outbox, runs, work
 from signalbox.store.actions import Change, Retry, State
+from signalbox.store.cache import CacheKey, NewEntry
 from signalbox.store.cluster_events import NewClusterEvent
 from signalbox.store.db import Tx
 from signalbox.store.events import Event
@@ -39,6 +41,7 @@ class Journal:
         self._aborts: list[outbox.NewAbort] = []
         self._cluster_events: list[NewClusterEvent] = []
         self._admitted: set[str] = set()
+        self._results: dict[ActionKey, NewEntry] = {}
 
     def know(self, states: Mapping[ActionKey, State]) -> None:
         """Take over states that were read under the runs' locks."""
@@ -126,11 +129,26 @@ class Journal:
         )
         if over:
             self._ended[key] = moved
+            if phase is Phase.SUCCEEDED and output_uri and state.cache_key and state.live is not None:
+                self._results[key] = NewEntry(
+                    CacheKey(key.org, state.cache_scope, state.cache_key),
+                    output_uri,
+                    "/".join(key[1:]),
+                    state.live.cache_max_age,
+                    overwrite=state.cache_status is CacheStatus.SKIPPED,
+                )
             moved = moved._replace(live=None)
         elif phase is Phase.RUNNING and state.live is not None and state.live.is_timed:
             self._running.append(key)
         self._states[key] = moved
         return moved
+
+    def answer(self, state: State, *, output_uri: str) -> None:
+        """The action has succeeded without running: an earlier result stands for its own."""
+        self.move(
+            state._replace(cache_key=""), Phase.SUCCEEDED, epoch=state.epoch, at=self.now, output_uri=output_uri,
+            started_at=self.now,
+        )  # fmt: skip
 
     def retry(
         self, state: State, *, before: State, user_failures: int, system_failures: int, delay: timedelta = _NO_DELAY
@@ -164,7 +182,9 @@ class Journal:
 
     def requeue(self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False) -> None:
         """The lease is taken back, or a wait is over; the attempt waits for a cluster again, after `delay`."""
-        self._requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh)
+        awaited = state.live is not None and state.live.owner is Owner.CACHE  # such a wait takes no slot
+        parked = awaited and self._locked[state.key.run_key].max_actions > 0
+        self._requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh, parked)
         self._released.add(state.key)
         if state.live:
             state = state._replace(live=state.live._replace(cluster=None))
@@ -222,13 +242,27 @@ class Journal:
             await outbox.delete(tx, told)
         if self._aborts:
             await outbox.insert_aborts(tx, self._aborts)
+        await self._keep_results(tx)
         await self._admit(tx)
         if self._touched:
             await runs.set_revisions(tx, {key: self._revisions[key] for key in self._touched})
 
+    async def _keep_results(self, tx: Tx) -> None:
+        """Results of cached actions, for others; and who waited for an action that is over goes on."""
+        if self._results:
+            newest = {entry.key: entry for entry in self._results.values()}
+            await cache.put(tx, list(newest.values()))
+            await actions.set_cache_status(tx, sorted(self._results), CacheStatus.POPULATED)
+        cached = [state for state in self._ended.values() if state.cache_key]
+        for org in sorted({state.key.org for state in cached}):
+            await cache.release(tx, org, [str(state.key) for state in cached if state.key.org == org])
+        if cached:
+            await cache.wake(tx, [CacheKey(s.key.org, s.cache_scope, s.cache_key) for s in cached])
+
     async def _admit(self, tx: Tx) -> None:
         """What ended made room in runs with a limit."""
-        for run in sorted({key.run_key for key in self._ended}):
+        parked = {item.key for item in self._requeued.values() if item.parked}
+        for run in sorted({key.run_key for key in parked | set(self._ended)}):
             limit = self._locked[run].max_actions
             if limit and await work.admit(tx, run, max_actions=limit):
                 self._admitted.add(run.org)

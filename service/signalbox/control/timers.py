@@ -13,10 +13,13 @@ from signalbox.ids import ActionKey
 from signalbox.metrics import OVERDUE, TIMEOUTS
 from signalbox.op import Op
 from signalbox.rules import timers
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner
-from signalbox.store import actions, clock, runs, work
+from signalbox.store import actions, cache, clock, runs, work
 from signalbox.store.actions import State
+from signalbox.store.cache import CacheKey
+from signalbox.store.db import Tx
 
 _CHUNK = 100
 _GRACE = timedelta(seconds=30)
@@ -42,20 +45,44 @@ async def _check(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries:
         journal = Journal(locked, now=now)
         journal.know(states)
         again: list[tuple[ActionKey, datetime]] = []
+        awaiting: list[State] = []
         for state in states.values():
             if state.live is None:
                 continue
             cause = timers.met(state.live.timers, state.live.owner, state.phase, now=now)
             if cause and not state.timeout_cause:
                 _time_out(journal, state, cause, system_retries=system_retries)
+            elif state.live.owner is Owner.CACHE:
+                awaiting.append(state)
             elif state.live.owner is Owner.BACKOFF and now >= state.live.timers.since:
                 journal.requeue(state, fresh=True)
                 continue
             again.append((state.key, _next(state, cause, now)))
+        await _take_over(tx, journal, awaiting)
         await cascade(tx, journal)
         await work.check_again(tx, again)
         await journal.write(tx)
     publish(hub, journal)
+
+
+async def _take_over(tx: Tx, journal: Journal, awaiting: Sequence[State]) -> None:
+    """Actions that wait for a result that another computes: answered when it is there, or the next one computes it."""
+    keys = {state.key: CacheKey(state.key.org, state.cache_scope, state.cache_key) for state in awaiting}
+    if not keys:
+        return
+    found = await cache.look(tx, sorted(set(keys.values())))
+    wanted = {key: str(action) for action, key in reversed(keys.items()) if key not in found}
+    held = await cache.reserve(tx, list(wanted.items())) if wanted else set[CacheKey]()
+    hits: list[ActionKey] = []
+    for state in awaiting:
+        key = keys[state.key]
+        if key in found:
+            hits.append(state.key)
+            journal.answer(state, output_uri=found[key].output_uri)
+        elif key in held and wanted[key] == str(state.key):
+            journal.requeue(state, fresh=True)
+    if hits:
+        await actions.set_cache_status(tx, hits, CacheStatus.HIT)
 
 
 def _next(state: State, cause: Cause, now: datetime) -> datetime:

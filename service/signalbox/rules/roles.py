@@ -20,6 +20,8 @@ class Permission(StrEnum):
     CLUSTER_SELECT = "cluster.select"
     CLUSTER_LINK = "cluster.link"
     """To lease and report: held by clusters only, never by people."""
+    CACHE_READ = "cache.read"
+    CACHE_WRITE = "cache.write"
     IDENTITY_READ = "identity.read"
 
 

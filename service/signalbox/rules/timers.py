@@ -15,6 +15,9 @@ from signalbox.rules.phases import Phase
 LONGEST_WAIT = timedelta(hours=1)
 """Every action that is not over is looked at again at least this often."""
 
+AWAITED_RESULT_EVERY = timedelta(seconds=5)
+"""How often an action looks for a result that another computes, should nobody wake it."""
+
 
 class Owner(StrEnum):
     """Who must act next on an action that is not over."""
@@ -61,7 +64,7 @@ def met(timers: Timers, owner: Owner, phase: Phase, *, now: datetime) -> Cause:
 
 def next_check(timers: Timers, owner: Owner, phase: Phase, *, now: datetime) -> datetime:
     """When the action must be looked at again: at its next bound, or at the end of a wait."""
-    candidates = [now + LONGEST_WAIT]
+    candidates = [now + (AWAITED_RESULT_EVERY if owner is Owner.CACHE else LONGEST_WAIT)]
     if timers.deadline is not None:
         candidates.append(timers.deadline)
     if owner is Owner.BACKOFF:

@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from signalbox.ids import ActionKey, RunKey
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner, Timers
 from signalbox.store.db import Tx
@@ -20,19 +21,6 @@ class Kind(StrEnum):
     TASK = "task"
     TRACE = "trace"
     CONDITION = "condition"
-
-
-class CacheStatus(StrEnum):
-    """Flyte's words."""
-
-    DISABLED = "disabled"
-    MISS = "miss"
-    HIT = "hit"
-    POPULATED = "populated"
-    LOOKUP_FAILURE = "lookup_failure"
-    PUT_FAILURE = "put_failure"
-    SKIPPED = "skipped"
-    EVICTED = "evicted"
 
 
 async def send_phases(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow]:
@@ -66,6 +54,7 @@ class Live(NamedTuple):
     is_parent: bool
     timers: Timers
     backoff: Backoff | None
+    cache_max_age: timedelta | None
 
     @property
     def is_timed(self) -> bool:
@@ -115,7 +104,7 @@ async def send_states(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow
                a.user_retries, a.user_failures, a.system_failures, a.cluster, a.output_base, a.started_at,
                a.abort_requested_at, a.abort_reason, a.timeout_cause, a.cache_scope, a.cache_key, a.cache_status,
                w.owner, w.epoch, w.cluster, w.is_parent, w.since, w.queued_timeout, w.run_timeout, w.deadline,
-               w.backoff_base, w.backoff_factor, w.backoff_cap
+               w.backoff_base, w.backoff_factor, w.backoff_cap, w.cache_max_age
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
@@ -134,7 +123,7 @@ def _state(row: TupleRow) -> State:
     live = None
     if owner is not None:
         backoff = None if row[30] is None else Backoff(*row[30:33])
-        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff)
+        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff, row[33])
     return State(
         key=ActionKey(*row[:5]),
         parent=row[5],
@@ -298,6 +287,17 @@ async def request_timeout(tx: Tx, keys: Sequence[ActionKey], causes: Sequence[Ca
             AS k (org, project, domain, run, name, cause)
          WHERE (a.org, a.project, a.domain, a.run, a.name) = (k.org, k.project, k.domain, k.run, k.name)""",
         columns(keys) | {"cause": list(causes)},
+    )
+
+
+async def set_cache_status(tx: Tx, keys: Sequence[ActionKey], status: CacheStatus) -> None:
+    await tx.execute(
+        """
+        UPDATE action a SET cache_status = %(status)s
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
+            AS k (org, project, domain, run, name)
+         WHERE (a.org, a.project, a.domain, a.run, a.name) = (k.org, k.project, k.domain, k.run, k.name)""",
+        columns(keys) | {"status": status},
     )
 
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from signalbox.ids import ActionKey
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Owner
-from signalbox.store.actions import CacheStatus, Kind, columns
+from signalbox.store.actions import Kind, columns
 from signalbox.store.db import Tx
 
 
@@ -51,6 +52,9 @@ class NewAction(NamedTuple):
     backoff_base: timedelta | None = None
     backoff_factor: float | None = None
     backoff_cap: timedelta | None = None
+    cache_max_age: timedelta | None = None
+    is_serialized: bool = False
+    """Of the actions with its cache key, one at a time is to run."""
 
     def over(self, phase: Phase, *, output_uri: str) -> NewAction:
         """The same, answered at once."""
@@ -81,12 +85,12 @@ async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int])
                               %(cache_status)s::text[], %(recovered_from)s::text[], %(queued_timeout)s::interval[],
                               %(run_timeout)s::interval[], %(deadline_after)s::interval[],
                               %(backoff_base)s::interval[], %(backoff_factor)s::double precision[],
-                              %(backoff_cap)s::interval[])
+                              %(backoff_cap)s::interval[], %(cache_max_age)s::interval[])
                     AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
                           task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
                           created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
                           cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
-                          deadline_after, backoff_base, backoff_factor, backoff_cap)),
+                          deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
                a AS (
                 INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
                                     task_name, task_version, short_name, environment, input_uri, output_base,
@@ -106,10 +110,13 @@ async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int])
                   FROM n ORDER BY revision),
                w AS (
                 INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
-                                  run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, next_check)
+                                  run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                                  cache_scope, cache_key, next_check)
                 SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
-                       clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap,
-                       clock_timestamp() + least(interval '1 hour', queued_timeout, deadline_after)
+                       clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                       cache_scope, nullif(cache_key, ''),
+                       clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
+                                                            ELSE interval '1 hour' END, queued_timeout, deadline_after)
                   FROM n WHERE owner IS NOT NULL ORDER BY revision),
                l AS (
                 INSERT INTO audit (org, principal, operation, resource, request_id, outcome)

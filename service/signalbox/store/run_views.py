@@ -15,8 +15,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from signalbox.ids import ActionKey, RunKey, ScopeKey
+from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
-from signalbox.store.actions import CacheStatus, Kind
+from signalbox.store.actions import Kind
 from signalbox.store.db import Tx
 
 

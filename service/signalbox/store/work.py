@@ -72,30 +72,34 @@ async def delete(tx: Tx, keys: Sequence[ActionKey]) -> None:
 
 
 class Requeue(NamedTuple):
-    """The attempt that waits; `delay`: before it may be granted. `fresh`: a new attempt, whose bounds begin anew."""
+    """The attempt that waits; `delay`: before it may be granted. `fresh`: its bounds begin anew.
+
+    `parked`: it must first get one of its run's slots.
+    """
 
     key: ActionKey
     attempt: int
     delay: timedelta
     fresh: bool
+    parked: bool = False
 
 
 async def requeue(tx: Tx, items: Sequence[Requeue]) -> None:
     """End leases and waits: the attempts wait for a cluster, in their old place, or wait for `delay` first."""
-    plain = ("attempt", "delay", "fresh")
+    plain = ("attempt", "delay", "fresh", "parked")
     await tx.execute(
         """
         UPDATE work w
            SET cluster = NULL, granted_at = NULL, attempt = k.attempt,
-               owner = CASE WHEN k.delay > interval '0' THEN 'backoff' ELSE 'dispatch' END,
+               owner = CASE WHEN k.parked THEN 'run' WHEN k.delay > interval '0' THEN 'backoff' ELSE 'dispatch' END,
                since = CASE WHEN k.fresh THEN clock_timestamp() + k.delay ELSE w.since END,
                next_check = least(CASE WHEN k.delay > interval '0' THEN clock_timestamp() + k.delay
                                        WHEN k.fresh THEN clock_timestamp() + w.queued_timeout
                                        ELSE w.since + w.queued_timeout END,
                                   w.deadline, clock_timestamp() + interval '1 hour')
           FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
-                      %(attempt)s::integer[], %(delay)s::interval[], %(fresh)s::boolean[])
-            AS k (org, project, domain, run, action, attempt, delay, fresh)
+                      %(attempt)s::integer[], %(delay)s::interval[], %(fresh)s::boolean[], %(parked)s::boolean[])
+            AS k (org, project, domain, run, action, attempt, delay, fresh, parked)
          WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)""",
         columns([i.key for i in items]) | {field: [getattr(i, field) for i in items] for field in plain},
     )

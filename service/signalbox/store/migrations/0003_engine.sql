@@ -40,7 +40,10 @@ ALTER TABLE work
     ADD COLUMN deadline        timestamptz,
     ADD COLUMN backoff_base    interval,                             -- null: retries wait for nothing
     ADD COLUMN backoff_factor  double precision,
-    ADD COLUMN backoff_cap     interval;
+    ADD COLUMN backoff_cap     interval,
+    ADD COLUMN cache_scope     text COLLATE "C",                     -- null: its result is not kept
+    ADD COLUMN cache_key       text COLLATE "C",
+    ADD COLUMN cache_max_age   interval;
 UPDATE work SET owner = 'cluster' WHERE cluster IS NOT NULL;
 UPDATE work SET is_root = true WHERE action = 'a0';
 UPDATE work w SET is_parent = true
@@ -59,6 +62,7 @@ CREATE INDEX work_held ON work (org, cluster, queue) WHERE cluster IS NOT NULL;
 CREATE INDEX work_parked ON work (org, project, domain, run, id) WHERE owner = 'run';
 CREATE INDEX work_slots ON work (org, project, domain, run) WHERE has_slot;
 CREATE INDEX work_due ON work (next_check);
+CREATE INDEX work_awaits_result ON work (org, cache_scope, cache_key) WHERE owner = 'cache';
 
 -- Queues that an operator has configured; a queue without a row has no limits.
 CREATE TABLE queue (
@@ -103,3 +107,29 @@ CREATE TABLE cluster_event (
     CONSTRAINT cluster_event_action_known FOREIGN KEY (org, project, domain, run, action)
         REFERENCES action (org, project, domain, run, name) ON DELETE CASCADE
 );
+
+-- Results by key: where the outputs of an earlier action lie. URIs only.
+CREATE TABLE cache_entry (
+    org         text COLLATE "C" NOT NULL,
+    scope       text COLLATE "C" NOT NULL,   -- project/domain, or empty: the org as a whole
+    key         text COLLATE "C" NOT NULL,
+    output_uri  text NOT NULL,
+    source      text NOT NULL,               -- project/domain/run/action that computed it, or who put it
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at  timestamptz,                 -- null: never
+    CONSTRAINT cache_entry_pkey PRIMARY KEY (org, scope, key)
+);
+
+-- Who computes a result that others wait for. An action's reservation ends with the action, which its cluster's lease
+-- ends at the latest; that of a client of CacheService ends unless it is extended.
+CREATE TABLE cache_reservation (
+    org         text COLLATE "C" NOT NULL,
+    scope       text COLLATE "C" NOT NULL,
+    key         text COLLATE "C" NOT NULL,
+    owner       text NOT NULL,
+    heartbeat   interval,
+    expires_at  timestamptz NOT NULL,
+    CONSTRAINT cache_reservation_pkey PRIMARY KEY (org, scope, key)
+);
+CREATE INDEX cache_reservation_owner ON cache_reservation (org, owner);
