@@ -16,7 +16,9 @@ from signalbox.up.failures import EXIT_CODES, described
 
 app = App(name="signalbox", help="The control plane of Flyte 2: directs every workflow, carries none of the data.")
 cluster = App(name="cluster", help="Clusters that run the work.")
+queue = App(name="queue", help="Queues: limits, priority, fairness.")
 app.command(cluster)
+app.command(queue)
 
 # By name: each command imports only what it needs, and only when it is the one that runs. The line is for the list; a
 # command that is asked for has its docstring.
@@ -26,6 +28,9 @@ _COMMANDS = (
     (app, "signalbox.commands:migrate", "Bring the database's schema up to this version."),
     (app, "signalbox.up.command:up", "Run the whole product on this machine."),
     (app, "signalbox.up.command:reset", "Forget the state of `signalbox up`."),
+    (app, "signalbox.queue_commands:why", "Say why an action does not run now."),
+    (queue, "signalbox.queue_commands:configure", "Configure a queue."),
+    (queue, "signalbox.queue_commands:show", "List the queues that are configured."),
     (cluster, "signalbox.commands:create_join_token", "Create a token with which a data plane joins, once."),
 )
 for group, target, line in _COMMANDS:

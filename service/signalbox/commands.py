@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
@@ -21,6 +21,8 @@ from signalbox.settings import Settings
 from signalbox.store.db import Database
 from signalbox.store.migrate import migrate as apply_migrations
 
+T = TypeVar("T")
+
 Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 
 
@@ -28,23 +30,23 @@ def serve() -> None:
     """Serve the API and the console until SIGTERM. Settings come from SIGNALBOX_* variables."""
     from signalbox import serve as service  # noqa: PLC0415  # most of a second, which the short commands need not pay
 
-    _run(service.serve(_settings()))
+    _run(service.serve(configured()))
 
 
 def reconcile() -> None:
     """Run the reconcilers (expired leases and such) until SIGTERM; any number of these may run."""
     from signalbox import serve as service  # noqa: PLC0415  # as above
 
-    _run(service.reconcile(_settings()))
+    _run(service.reconcile(configured()))
 
 
 def migrate(*, output: Output = "text") -> None:
     """Bring the database's schema up to this version, and make sure that the default projects exist."""
-    configured = _settings()
-    applied = apply_migrations(configured.database_url.get_secret_value())
-    org, ids = configured.default_org, configured.default_projects
-    _run(_with_database(configured, lambda db: projects.ensure_default(db, org, ids)))
-    _answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
+    given = configured()
+    applied = apply_migrations(given.database_url.get_secret_value())
+    org, ids = given.default_org, given.default_projects
+    _run(_with_database(given, lambda db: projects.ensure_default(db, org, ids)))
+    answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
 
 
 def create_join_token(
@@ -67,20 +69,26 @@ def create_join_token(
     longest = 24 * 60
     if not 1 <= expires_in_minutes <= longest:
         raise Invalid(f"expires_in_minutes: 1 to {longest}, got {expires_in_minutes}")
-    configured = _settings()
-    key = ClusterKey(ids.name(org or configured.default_org, what="org"), ids.name(name, what="name"))
-
-    async def create(db: Database) -> leases.Credential:
-        op = Op(who=OPERATOR, now=datetime.now(UTC), request_id=secrets.token_hex(16), db=db)
-        return await leases.create_join_token(op, key, life=timedelta(minutes=expires_in_minutes))
-
-    made = _run(_with_database(configured, create))
+    given = configured()
+    key = ClusterKey(ids.name(org or given.default_org, what="org"), ids.name(name, what="name"))
+    life = timedelta(minutes=expires_in_minutes)
+    made = operate(given, lambda op: leases.create_join_token(op, key, life=life))
     facts = {"org": key.org, "cluster": key.cluster, "token": made.token, "expires_at": made.expires_at.isoformat()}
-    _answer(output, facts, made.token)
+    answer(output, facts, made.token)
 
 
-def _settings() -> Settings:
+def configured() -> Settings:
+    """The settings of this process's environment. Raises Invalid."""
     return settings.load()
+
+
+def operate(given: Settings, work: Callable[[Op], Awaitable[T]]) -> T:
+    """What the operator's `work` on the database gives."""
+
+    async def run(db: Database) -> T:
+        return await work(Op(who=OPERATOR, now=datetime.now(UTC), request_id=secrets.token_hex(16), db=db))
+
+    return _run(_with_database(given, run))
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -89,10 +97,11 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(work)
 
 
-async def _with_database(configured: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
-    async with Database(configured.database_url.get_secret_value(), size=3) as db:
+async def _with_database(given: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    async with Database(given.database_url.get_secret_value(), size=3) as db:
         return await work(db)
 
 
-def _answer(output: Output, facts: dict[str, Any], text: str) -> None:
+def answer(output: Output, facts: dict[str, Any], text: str) -> None:
+    """Print what a command has found, for people or for machines."""
     sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")

@@ -81,13 +81,16 @@ async def test_a_run_that_overwrites_computes_anew_and_its_result_replaces_the_k
     assert await answer(engine, cached("c2")) == (Phase.SUCCEEDED, CacheStatus.HIT, "file:///new")
 
 
-async def test_a_result_older_than_its_age_is_computed_anew(engine: Engine) -> None:
-    await computed(engine, cache_max_age=timedelta(minutes=5))
+async def test_a_result_that_is_too_old_for_a_task_is_computed_anew(engine: Engine) -> None:
+    await computed(engine)
     async with engine.db.transaction() as tx:
-        await tx.execute("UPDATE cache_entry SET expires_at = expires_at - interval '5 minutes'")
+        await tx.execute("UPDATE cache_entry SET updated_at = updated_at - interval '6 minutes'")
+    await engine.enqueue(cached("c9", cache_max_age=timedelta(minutes=10)))
 
-    await computed(engine, "c2")
-    await engine.enqueue(cached("c3"))
+    await computed(engine, "c2", cache_max_age=timedelta(minutes=5))
+    await engine.enqueue(cached("c3", cache_max_age=timedelta(minutes=5)))
+
+    assert (await answer(engine, cached("c9")))[1] == CacheStatus.HIT, "it takes older ones"
 
     assert (await answer(engine, cached("c2")))[1] == CacheStatus.POPULATED
     assert (await answer(engine, cached("c3")))[1] == CacheStatus.HIT

@@ -55,11 +55,10 @@ def _scoped(action: NewAction, run: Locked) -> NewAction:
 
 
 def _resolved(action: NewAction, found: Mapping[CacheKey, Entry]) -> NewAction:
-    if action.cache_status is not CacheStatus.MISS or _key(action) not in found:
+    entry = found.get(_key(action)) if action.cache_status is CacheStatus.MISS else None
+    if entry is None or not entry.serves(action.cache_max_age):
         return action
-    return action.over(Phase.SUCCEEDED, output_uri=found[_key(action)].output_uri)._replace(
-        cache_status=CacheStatus.HIT
-    )
+    return action.over(Phase.SUCCEEDED, output_uri=entry.output_uri)._replace(cache_status=CacheStatus.HIT)
 
 
 def _key(action: NewAction) -> CacheKey:

@@ -134,8 +134,8 @@ class Journal:
                     CacheKey(key.org, state.cache_scope, state.cache_key),
                     output_uri,
                     "/".join(key[1:]),
-                    state.live.cache_max_age,
-                    overwrite=state.cache_status is CacheStatus.SKIPPED,
+                    max_age=None,
+                    overwrite=True,  # the one that is there was too old, was not wanted, or is as good
                 )
             moved = moved._replace(live=None)
         elif phase is Phase.RUNNING and state.live is not None and state.live.is_timed:

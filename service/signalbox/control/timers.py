@@ -70,15 +70,17 @@ async def _take_over(tx: Tx, journal: Journal, awaiting: Sequence[State]) -> Non
     keys = {state.key: CacheKey(state.key.org, state.cache_scope, state.cache_key) for state in awaiting}
     if not keys:
         return
-    found = await cache.look(tx, sorted(set(keys.values())))
-    wanted = {key: str(action) for action, key in reversed(keys.items()) if key not in found}
+    kept = await cache.look(tx, sorted(set(keys.values())))
+    ages = {state.key: state.live.cache_max_age for state in awaiting if state.live}
+    found = {action: kept[key] for action, key in keys.items() if key in kept and kept[key].serves(ages[action])}
+    wanted = {key: str(action) for action, key in reversed(keys.items()) if action not in found}
     held = await cache.reserve(tx, list(wanted.items())) if wanted else set[CacheKey]()
     hits: list[ActionKey] = []
     for state in awaiting:
         key = keys[state.key]
-        if key in found:
+        if state.key in found:
             hits.append(state.key)
-            journal.answer(state, output_uri=found[key].output_uri)
+            journal.answer(state, output_uri=found[state.key].output_uri)
         elif key in held and wanted[key] == str(state.key):
             journal.requeue(state, fresh=True)
     if hits:

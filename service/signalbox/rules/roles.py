@@ -22,6 +22,8 @@ class Permission(StrEnum):
     """To lease and report: held by clusters only, never by people."""
     CACHE_READ = "cache.read"
     CACHE_WRITE = "cache.write"
+    QUEUE_READ = "queue.read"
+    QUEUE_WRITE = "queue.write"
     IDENTITY_READ = "identity.read"
 
 

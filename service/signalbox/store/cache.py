@@ -22,13 +22,19 @@ class Entry(NamedTuple):
     source: str
     created_at: datetime
     updated_at: datetime
+    age: timedelta
+
+    def serves(self, max_age: timedelta | None) -> bool:
+        """Whether the result is young enough for a task that takes none older than this."""
+        return max_age is None or self.age <= max_age
 
 
 async def look(tx: Tx, keys: Sequence[CacheKey]) -> dict[CacheKey, Entry]:
     """The entries that there are and that have not expired."""
     cursor = await tx.execute(
         """
-        SELECT e.org, e.scope, e.key, e.output_uri, e.source, e.created_at, e.updated_at
+        SELECT e.org, e.scope, e.key, e.output_uri, e.source, e.created_at, e.updated_at,
+               clock_timestamp() - e.updated_at
           FROM cache_entry e
           JOIN unnest(%(org)s::text[], %(scope)s::text[], %(key)s::text[]) AS k (org, scope, key)
          USING (org, scope, key)
