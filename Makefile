@@ -38,6 +38,9 @@ reset: setup ## forget the state of `make up`: database, objects, identities, lo
 
 test: setup ## run the tests; TESTS=tests/api for some, BROWSER=required to fail without Chromium
 	pytest $(TESTS) $(addprefix --ignore=,$(LEFT_OUT))
+ifeq ($(TESTS),tests)
+	SIGNALBOX_TEST_POSTGRES=16 pytest tests/db
+endif
 	@$(if $(LEFT_OUT),echo "$(LEFT_OUT_WHY)")
 
 test-fault: setup ## run the tests that kill and cut

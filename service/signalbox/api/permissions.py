@@ -39,6 +39,7 @@ SERVED: dict[str, Rule] = {
     f"{_RUN}/GetRunDetails": Permission.RUN_READ,
     f"{_RUN}/GetActionDetails": Permission.RUN_READ,
     f"{_RUN}/WatchActionDetails": Permission.RUN_READ,
+    f"{_RUN}/WatchRunDetails": Permission.RUN_READ,
     f"{_RUN}/ListRuns": Permission.RUN_READ,
     f"{_RUN}/WatchRuns": Permission.RUN_READ,
     f"{_RUN}/ListActions": Permission.RUN_READ,
@@ -80,7 +81,6 @@ _LINK_ONLY = "clusters report over signalbox.cluster.v1, which fences each repor
 
 # A service, or one RPC of a service that is otherwise served, and why it is not.
 UNSERVED: dict[str, str] = {
-    f"{_RUN}/WatchRunDetails": f"use WatchActionDetails of {'a0'!r}; {_LATER}",
     f"{_RUN}/GetActionData": _DATA_PLANE,
     f"{_RUN}/GetActionLogContext": _DATA_PLANE,
     f"{_RUN}/WatchGroups": _LATER,

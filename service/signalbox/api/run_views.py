@@ -33,6 +33,7 @@ class RunViews:
             f"{_SERVICE}/GetRunDetails": self.get_run_details,
             f"{_SERVICE}/GetActionDetails": self.get_action_details,
             f"{_SERVICE}/WatchActionDetails": self.watch_action_details,
+            f"{_SERVICE}/WatchRunDetails": self.watch_run_details,
             f"{_SERVICE}/ListRuns": self.list_runs,
             f"{_SERVICE}/WatchRuns": self.watch_runs,
             f"{_SERVICE}/ListActions": self.list_actions,
@@ -55,6 +56,13 @@ class RunViews:
         key = wire.action_key(request.action_id)
         async for found in run_views.watch_details(op, self._hub, key, progress_every=self._every):
             yield pb.WatchActionDetailsResponse(details=details.action_details(found))
+
+    async def watch_run_details(
+        self, op: Op, request: pb.WatchRunDetailsRequest
+    ) -> AsyncIterator[pb.WatchRunDetailsResponse]:
+        root = ActionKey(*wire.run_key(request.run_id), ROOT_ACTION)
+        async for found in run_views.watch_details(op, self._hub, root, progress_every=self._every):
+            yield pb.WatchRunDetailsResponse(details=details.run_details(found))
 
     async def list_runs(self, op: Op, request: pb.ListRunsRequest) -> pb.ListRunsResponse:
         org, scope, within = _listed(request)

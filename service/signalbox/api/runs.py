@@ -119,7 +119,7 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
 
 def _max_actions(run_spec: run_pb2.RunSpec) -> int:
     limit = run_spec.max_action_concurrency
-    if limit < 0 or limit == 1:
+    if limit == 1:
         raise Invalid(
             f"run_spec.max_action_concurrency: 0 (no limit) or at least 2, got {limit}",
             hint="the root action holds one place while it waits for its children",

@@ -113,7 +113,8 @@ async def _check_queues(
     ]
 
 
-async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked]) -> None:
+async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked]) -> list[NewAction]:
+    """The actions as they were inserted."""
     inherited = [_inherited(action, locked[action.key.run_key]) for action in new]
     recovered = await _recovered(tx, inherited, locked)
     resolved = await cache.answered(tx, recovered, {a.key: locked[a.key.run_key] for a in recovered})
@@ -128,12 +129,15 @@ async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs
         await work.become_parents(tx, sorted(parents))
     for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
         await work.admit(tx, run, max_actions=locked[run].max_actions)
+    return resolved
 
 
 async def enqueue_root(tx: Tx, root: NewAction) -> None:
     """Insert the root of a run that this transaction has just inserted."""
     locked = await runs.lock(tx, [root.key.run_key])
-    await _insert(tx, [root], locked)
+    (inserted,) = await _insert(tx, [root], locked)
+    if inserted.phase in TERMINAL:  # answered from the cache
+        await runs.end(tx, {root.key.run_key: inserted.phase})
 
 
 def _inherited(action: NewAction, run: runs.Locked) -> NewAction:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from signalbox.ids import ActionKey, ClusterKey, RunKey
+from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Cause, Owner
@@ -232,6 +232,15 @@ class Journal:
             await events.append(tx, self._events)
         if self._cluster_events:
             await cluster_events.append(tx, self._cluster_events)
+        await self._write_work(tx)
+        await self._keep_results(tx)
+        await self._end_runs(tx)
+        await self._admit(tx)
+        if self._touched:
+            await runs.set_revisions(tx, {key: self._revisions[key] for key in self._touched})
+
+    async def _write_work(self, tx: Tx) -> None:
+        """Who must act next on what was touched, and what clusters must be told."""
         if running := [key for key in self._running if key not in self._ended and key not in self._requeued]:
             await work.begin_running(tx, running)
         if self._requeued:
@@ -242,10 +251,6 @@ class Journal:
             await outbox.delete(tx, told)
         if self._aborts:
             await outbox.insert_aborts(tx, self._aborts)
-        await self._keep_results(tx)
-        await self._admit(tx)
-        if self._touched:
-            await runs.set_revisions(tx, {key: self._revisions[key] for key in self._touched})
 
     async def _keep_results(self, tx: Tx) -> None:
         """Results of cached actions, for others; and who waited for an action that is over goes on."""
@@ -258,6 +263,10 @@ class Journal:
             await cache.release(tx, org, [str(state.key) for state in cached if state.key.org == org])
         if cached:
             await cache.wake(tx, [CacheKey(s.key.org, s.cache_scope, s.cache_key) for s in cached])
+
+    async def _end_runs(self, tx: Tx) -> None:
+        if roots := {key.run_key: state.phase for key, state in self._ended.items() if key.action == ROOT_ACTION}:
+            await runs.end(tx, roots)
 
     async def _admit(self, tx: Tx) -> None:
         """What ended made room in runs with a limit."""

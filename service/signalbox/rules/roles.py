@@ -24,6 +24,8 @@ class Permission(StrEnum):
     CACHE_WRITE = "cache.write"
     QUEUE_READ = "queue.read"
     QUEUE_WRITE = "queue.write"
+    RETENTION_READ = "retention.read"
+    RETENTION_WRITE = "retention.write"
     IDENTITY_READ = "identity.read"
 
 

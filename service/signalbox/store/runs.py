@@ -145,6 +145,19 @@ async def set_revisions(tx: Tx, revisions: Mapping[RunKey, int]) -> None:
     )
 
 
+async def end(tx: Tx, ends: Mapping[RunKey, str]) -> None:
+    """The roots of these runs are over, with these phases; call only under `lock`."""
+    keys = list(ends)
+    await tx.execute(
+        """
+        UPDATE run r SET outcome = k.outcome, ended_at = clock_timestamp()
+          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(outcome)s::text[])
+            AS k (org, project, domain, name, outcome)
+         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.name)""",
+        columns(keys) | {"outcome": [str(ends[key]) for key in keys]},
+    )
+
+
 async def request_abort(tx: Tx, key: RunKey, *, at: datetime) -> None:
     """Nothing of this run may be enqueued any more; call only under `lock`."""
     await tx.execute(
