@@ -64,7 +64,7 @@ async def test_two_clusters_together_never_exceed_a_limit(engine: Engine) -> Non
     stream = await leases.begin(agent, engine.hub, other, session="t1", capacity=100, facts=FACTS)
 
     async def of_the_other() -> list[Granted]:
-        grants = await leases.grant(agent, stream=stream, known_specs=set())
+        grants = await leases.grant(agent, stream=stream, known_specs=set(), contexts={})
         return grants.granted if grants else []
 
     rounds = await asyncio.gather(*(of_the_other() for _ in range(4)), *(engine.lease() for _ in range(4)))

@@ -38,7 +38,7 @@ async def test_only_the_newest_stream_is_given_grants(engine: Engine) -> None:
     old = engine.stream
     await engine.open_stream()
 
-    assert await leases.grant(engine.agent(), stream=old, known_specs=set()) is None
+    assert await leases.grant(engine.agent(), stream=old, known_specs=set(), contexts={}) is None
 
 
 async def test_a_grant_that_never_arrived_is_granted_anew_as_the_same_attempt(engine: Engine) -> None:

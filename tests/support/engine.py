@@ -107,7 +107,7 @@ class Engine:
 
     async def lease(self, stream: int | None = None) -> dict[str, Granted]:
         """What is granted now, by action."""
-        grants = await leases.grant(self.agent(), stream=stream or self.stream, known_specs=set())
+        grants = await leases.grant(self.agent(), stream=stream or self.stream, known_specs=set(), contexts={})
         assert grants is not None, "the stream is not the newest"
         return {granted.action: granted for granted in grants.granted}
 

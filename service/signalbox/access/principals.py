@@ -7,6 +7,7 @@ A cluster shows its credential. In this version everybody else who reaches the (
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import monotonic
 
 from signalbox.errors import Unauthenticated
 from signalbox.op import Kind, Principal
@@ -14,6 +15,8 @@ from signalbox.rules.roles import Role
 from signalbox.settings import Auth, Settings
 from signalbox.store import clusters
 from signalbox.store.db import Database
+
+_KNOWN_FOR = 2.0
 
 ANONYMOUS = Principal(kind=Kind.USER, subject="anonymous", name="Anonymous", roles=frozenset())
 
@@ -35,9 +38,14 @@ OPERATOR = Principal(
 
 
 class Authenticator:
+    """A cluster's credential is looked up at most once in `_KNOWN_FOR` seconds: a cluster reports a hundred times a
+    second, and a credential that is withdrawn is refused that much later at most.
+    """
+
     def __init__(self, settings: Settings, db: Database) -> None:
         self._auth = settings.auth
         self._db = db
+        self._known: dict[bytes, tuple[float, Principal]] = {}
 
     async def principal(self, headers: Mapping[str, str]) -> Principal:
         """Who calls. Raises Unauthenticated for a credential that is not valid, and for none where one is needed."""
@@ -51,14 +59,22 @@ class Authenticator:
         raise Unauthenticated("a credential is needed")
 
     async def _cluster(self, token: str) -> Principal:
+        digest = clusters.token_hash(token)
+        until, principal = self._known.get(digest, (0.0, ANONYMOUS))
+        if monotonic() < until:
+            return principal
+        self._known.pop(digest, None)
         async with self._db.reading() as tx:
             cluster = await clusters.by_credential(tx, token)
         if cluster is None:
             raise Unauthenticated("the credential is unknown or expired")
-        return Principal(
+        principal = Principal(
             kind=Kind.CLUSTER,
             subject=str(cluster),
             name=cluster.cluster,
             roles=frozenset({Role.CLUSTER}),
             cluster=cluster,
         )
+        self._known = {d: entry for d, entry in self._known.items() if entry[0] > monotonic()}
+        self._known[digest] = (monotonic() + _KNOWN_FOR, principal)
+        return principal

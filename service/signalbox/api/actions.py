@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from flyteidl2.actions import actions_service_pb2 as pb
-from flyteidl2.core import execution_pb2
+from flyteidl2.core import execution_pb2, identifier_pb2, tasks_pb2
+from flyteidl2.task import task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2, state_service_pb2
 
 from signalbox.api import new_actions, wire
-from signalbox.api.interceptors import Handlers
+from signalbox.api.interceptors import Handlers, validate
 from signalbox.api.new_actions import Place
 from signalbox.control import actions, children
 from signalbox.control.actions import Enqueue
@@ -22,10 +23,15 @@ from signalbox.ids import ActionKey, name
 from signalbox.op import Op
 from signalbox.rules.phases import TERMINAL, Verdict
 from signalbox.settings import Settings
+from signalbox.store import specs
 from signalbox.store.children import Child
 from signalbox.store.new_actions import NewAction
 
 _SERVICE = "flyteidl2.actions.ActionsService"
+_SMALL_SPEC = task_definition_pb2.TaskSpec(
+    task_template=tasks_pb2.TaskTemplate(id=identifier_pb2.Identifier(name="x")), short_name="x"
+)
+_MOST_SPECS = 10_000
 _SENTINEL = pb.WatchForUpdatesResponse(control_message=state_service_pb2.ControlMessage(sentinel=True))
 _NOT_OUR_REPORT = {
     Verdict.STALE_EPOCH: Conflict("the attempt is not held by this cluster"),
@@ -43,6 +49,7 @@ class Actions:
         self._reports = reports
         self._hub = hub
         self._settings = settings
+        self._valid_specs: dict[bytes, None] = {}
 
     def handlers(self) -> Handlers:
         return {
@@ -53,9 +60,25 @@ class Actions:
         }
 
     async def enqueue(self, op: Op, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
-        spec, action = new_action(op, request.action)
-        await self._enqueues.submit(Enqueue(action, spec))
+        action = request.action
+        body = action.task.spec.SerializeToString(deterministic=True) if action.HasField("task") else None
+        self._validate(request, body)
+        await self._enqueues.submit(Enqueue(new_action(op, action, body), body))
         return pb.EnqueueResponse()
+
+    def _validate(self, request: pb.EnqueueRequest, body: bytes | None) -> None:
+        """Raises Invalid. A TaskSpec is most of a request, and thousands share one: it is looked at once."""
+        digest = specs.digest(body) if body is not None else b""
+        if digest not in self._valid_specs:
+            validate(request)
+            if body is not None:
+                self._valid_specs[digest] = None
+                if len(self._valid_specs) > _MOST_SPECS:
+                    del self._valid_specs[next(iter(self._valid_specs))]
+            return
+        rest = pb.EnqueueRequest()
+        rest.action.MergeFrom(_without_spec(request.action))
+        validate(rest)
 
     async def watch_for_updates(
         self, op: Op, request: pb.WatchForUpdatesRequest
@@ -93,8 +116,26 @@ class Actions:
         return pb.AbortResponse()
 
 
-def new_action(op: Op, action: pb.Action) -> tuple[bytes | None, NewAction]:
-    """Serialized TaskSpec (None for what is no task) and the row to be. Raises Invalid."""
+def _without_spec(action: pb.Action) -> pb.Action:
+    """The action with a TaskSpec that is valid and small."""
+    task = action.task
+    rest = pb.Action(
+        action_id=action.action_id,
+        input_uri=action.input_uri,
+        run_output_base=action.run_output_base,
+        group=action.group,
+        subject=action.subject,
+        task=run_definition_pb2.TaskAction(id=task.id, spec=_SMALL_SPEC, queue=task.queue),
+    )
+    if action.HasField("parent_action_name"):
+        rest.parent_action_name = action.parent_action_name
+    if task.HasField("cache_key"):
+        rest.task.cache_key.CopyFrom(task.cache_key)
+    return rest
+
+
+def new_action(op: Op, action: pb.Action, body: bytes | None) -> NewAction:
+    """The row to be; `body`: the serialized TaskSpec of a task. Raises Invalid."""
     place = Place(
         key=wire.action_key(action.action_id),
         parent=name(action.parent_action_name, what="action.parent_action_name"),
@@ -107,13 +148,12 @@ def new_action(op: Op, action: pb.Action) -> tuple[bytes | None, NewAction]:
             task = action.task
             if task.queue:
                 place = place._replace(queue=name(task.queue, what="action.task.queue"))
-            body = task.spec.SerializeToString(deterministic=True)
             cache_key = task.cache_key.value if task.HasField("cache_key") else None
-            return body, new_actions.task(op, place, task.id, task.spec, body, cache_key=cache_key)
+            return new_actions.task(op, place, task.id, task.spec, body or b"", cache_key=cache_key)
         case "trace":
-            return None, new_actions.trace(op, place, action.trace)
+            return new_actions.trace(op, place, action.trace)
         case "condition":
-            return None, new_actions.condition(op, place, action.condition)
+            return new_actions.condition(op, place, action.condition)
         case _:
             raise Invalid("action.spec: a task, a trace or a condition is needed, got none")
 

@@ -37,8 +37,11 @@ UnaryHandler = Callable[[Op, Any], Awaitable[Any]]
 StreamHandler = Callable[[Op, Any], AsyncIterator[Any]]
 Handlers = Mapping[str, UnaryHandler | StreamHandler]
 
-# Batches, whose handlers validate each part by itself: a malformed one must not fail its neighbours.
-_VALIDATED_BY_PARTS = frozenset({"signalbox.cluster.v1.ClusterLinkService/Report"})
+# Their handlers validate: a malformed part of a batch must not fail its neighbours, and a TaskSpec that was found
+# valid once need not be looked at for each of a thousand leaves.
+_VALIDATED_BY_HANDLER = frozenset(
+    {"signalbox.cluster.v1.ClusterLinkService/Report", "flyteidl2.actions.ActionsService/Enqueue"}
+)
 
 _log = logger("api")
 _validator = protovalidate.Validator()
@@ -66,7 +69,7 @@ class Gate:
         if rule is Open.UNSERVED:
             return op
         orgs.fill(request, org)
-        if rpc not in _VALIDATED_BY_PARTS:
+        if rpc not in _VALIDATED_BY_HANDLER:
             validate(request)
         return op
 

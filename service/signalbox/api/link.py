@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from time import monotonic
 
 from flyteidl2.task import run_pb2, task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
@@ -15,12 +16,12 @@ from signalbox.control.batch import Batch
 from signalbox.control.hub import Hub, cluster_topic, room_topic, work_topic
 from signalbox.control.reports import Report
 from signalbox.errors import Invalid, SignalboxError
-from signalbox.ids import ClusterKey
+from signalbox.ids import ClusterKey, RunKey
 from signalbox.op import Op
 from signalbox.rules import names
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Settings
-from signalbox.store import clusters, dispatch, outbox, work
+from signalbox.store import clusters, dispatch, outbox, runs, work
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
 
 _SERVICE = "signalbox.cluster.v1.ClusterLinkService"
@@ -33,6 +34,7 @@ _OUTCOMES = {
     Verdict.INVALID: pb.OUTCOME_INVALID,
 }
 _LARGEST_REPORT = 5000
+_HEARD_FOR = 0.5  # seconds, far below the lease's
 _MOST_CLUSTER_EVENTS = 100  # of one report: more is a cluster's mistake
 
 
@@ -41,6 +43,7 @@ class Link:
         self._reports = reports
         self._hub = hub
         self._settings = settings
+        self._heard: dict[ClusterKey, tuple[float, str]] = {}
 
     def handlers(self) -> Handlers:
         return {
@@ -79,20 +82,24 @@ class Link:
             yield self._progress()
             told = 0
             sent_specs: set[bytes] = set()
+            contexts: dict[RunKey, runs.Context] = {}
+            look_for_aborts = True
             while True:
-                grants = await leases.grant(op, stream=stream, known_specs=sent_specs)
+                grants = await leases.grant(op, stream=stream, known_specs=sent_specs, contexts=contexts)
                 if grants is None:
                     return  # a newer stream of this cluster has taken over
                 if grants.granted:
                     sent_specs |= set(grants.specs)
                     yield pb.LeaseResponse(grants=_grants(grants))
-                if aborts := await leases.aborts(op, after=told):
+                if look_for_aborts and (aborts := await leases.aborts(op, after=told)):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
                 more = len(grants.granted) == leases.GRANT_BATCH
                 if more or (grants.full and subscription.also(room_topic(cluster))):
                     continue
-                if not await subscription.changed(within=self._settings.progress_every):
+                heard = await subscription.changed(within=self._settings.progress_every)
+                look_for_aborts = not heard or cluster_topic(cluster) in subscription.woken
+                if not heard:
                     told = 0  # what was told and has not happened is told again
                     yield self._progress()
 
@@ -100,13 +107,22 @@ class Link:
         cluster = leases.caller(op)
         if len(request.reports) > _LARGEST_REPORT:
             raise Invalid(f"reports: at most {_LARGEST_REPORT}, got {len(request.reports)}")
-        current = await leases.heard_of(op, session=request.session_id)
-        if not current:
+        if not await self._is_current(op, cluster, request.session_id):
             return pb.ReportResponse(outcomes=[pb.OUTCOME_STALE_EPOCH] * len(request.reports), session_current=False)
         parsed = [_parse(op, cluster, report, self._settings.error_limit_bytes) for report in request.reports]
         results = iter(await self._reports.submit_all([report for report in parsed if report is not None]))
         outcomes = [pb.OUTCOME_INVALID if report is None else _outcome(next(results)) for report in parsed]
         return pb.ReportResponse(outcomes=outcomes, session_current=True)
+
+    async def _is_current(self, op: Op, cluster: ClusterKey, session: str) -> bool:
+        """Whether the session is the cluster's newest, asked at most twice a second: epochs are what fences reports."""
+        asked, known = self._heard.get(cluster, (0.0, ""))
+        if known == session and monotonic() - asked < _HEARD_FOR:
+            return True
+        current = await leases.heard_of(op, session=session)
+        if current:
+            self._heard[cluster] = (monotonic(), session)
+        return current
 
     def _progress(self) -> pb.LeaseResponse:
         progress = pb.Progress()

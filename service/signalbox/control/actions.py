@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from signalbox.control import cache
@@ -15,7 +16,7 @@ from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
 from signalbox.rules.timers import Owner
 from signalbox.store import actions, audit, new_actions, queues, runs, specs, work
-from signalbox.store.actions import Kind
+from signalbox.store.actions import Kind, Known
 from signalbox.store.db import Database, Tx
 from signalbox.store.new_actions import NewAction
 
@@ -57,7 +58,8 @@ class Enqueuer:
             kept: list[tuple[str, bytes]] = []
             if new:
                 kept = await self._intern(tx, list(new.values()))
-                await _insert(tx, [item.action for item in new.values()], locked)
+                parents_known = {key for key, action in known.items() if action.is_parent}
+                await _insert(tx, [item.action for item in new.values()], locked, parents_known)
         if new:
             self._remember(kept)
             self._hub.publish(run_topic(key.run_key) for key in new)
@@ -80,7 +82,7 @@ class Enqueuer:
             del self._kept[next(iter(self._kept))]
 
 
-def _refusal(item: Enqueue, run: runs.Locked | None, parent: Phase | None) -> SignalboxError | None:
+def _refusal(item: Enqueue, run: runs.Locked | None, parent: Known | None) -> SignalboxError | None:
     key = item.action.key
     if run is None:
         return NotFound(f"run {key.run_key}: not found")
@@ -88,8 +90,8 @@ def _refusal(item: Enqueue, run: runs.Locked | None, parent: Phase | None) -> Si
         return Conflict(f"run {key.run_key}: is being aborted")
     if parent is None:
         return NotFound(f"parent_action_name: no action {item.action.parent!r} in run {key.run_key}")
-    if parent in TERMINAL:
-        return Conflict(f"parent_action_name: {item.action.parent!r} is over ({parent})")
+    if parent.phase in TERMINAL:
+        return Conflict(f"parent_action_name: {item.action.parent!r} is over ({parent.phase})")
     return None
 
 
@@ -113,7 +115,9 @@ async def _check_queues(
     ]
 
 
-async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked]) -> list[NewAction]:
+async def _insert(
+    tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs.Locked], known_parents: AbstractSet[ActionKey]
+) -> list[NewAction]:
     """The actions as they were inserted."""
     inherited = [_inherited(action, locked[action.key.run_key]) for action in new]
     recovered = await _recovered(tx, inherited, locked)
@@ -125,7 +129,7 @@ async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs
         revisions.append(newest[action.key.run_key])
     await new_actions.insert(tx, resolved, revisions)
     waiting = [action for action in resolved if action.owner is not None]
-    if parents := {action.key._replace(action=action.parent) for action in waiting}:
+    if parents := {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents:
         await work.become_parents(tx, sorted(parents))
     for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
         await work.admit(tx, run, max_actions=locked[run].max_actions)
@@ -135,7 +139,7 @@ async def _insert(tx: Tx, new: Sequence[NewAction], locked: Mapping[RunKey, runs
 async def enqueue_root(tx: Tx, root: NewAction) -> None:
     """Insert the root of a run that this transaction has just inserted."""
     locked = await runs.lock(tx, [root.key.run_key])
-    (inserted,) = await _insert(tx, [root], locked)
+    (inserted,) = await _insert(tx, [root], locked, frozenset())
     if inserted.phase in TERMINAL:  # answered from the cache
         await runs.end(tx, {root.key.run_key: inserted.phase})
 

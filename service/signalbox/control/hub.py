@@ -58,8 +58,12 @@ class Subscription:
         self._until = until
         self._event = asyncio.Event()
         self.topics: set[str] = set()
+        self.woken: set[str] = set()
+        """Topics that changed before the last look; all of them when nobody can say."""
+        self._waking: set[str] = set()
 
-    def wake(self) -> None:
+    def wake(self, topic: str) -> None:
+        self._waking.add(topic)
         self._event.set()
 
     def also(self, topic: str) -> bool:
@@ -77,6 +81,7 @@ class Subscription:
         if self._hub.draining or asyncio.get_running_loop().time() > self._until:
             raise StreamOver
         self._event.clear()
+        self.woken, self._waking = self._waking, set()
         return changed
 
 
@@ -161,7 +166,7 @@ class Hub:
 
     def _wake(self, topic: str) -> None:
         for subscription in self._waiting.get(topic, ()):
-            subscription.wake()
+            subscription.wake(topic)
 
     def _wake_all(self) -> None:
         for topic in self._waiting:

@@ -236,8 +236,6 @@ class Journal:
         await self._keep_results(tx)
         await self._end_runs(tx)
         await self._admit(tx)
-        if self._touched:
-            await runs.set_revisions(tx, {key: self._revisions[key] for key in self._touched})
 
     async def _write_work(self, tx: Tx) -> None:
         """Who must act next on what was touched, and what clusters must be told."""

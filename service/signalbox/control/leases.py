@@ -28,6 +28,7 @@ JOIN_TOKEN_PREFIX = "sbj_"  # noqa: S105  # greppable, not a secret
 CREDENTIAL_PREFIX = "sbc_"
 
 GRANT_BATCH = 100
+_MOST_CONTEXTS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +124,13 @@ class Grants:
     runs: dict[runs.RunKey, runs.Context]
 
 
-async def grant(op: Op, *, stream: int, known_specs: set[bytes]) -> Grants | None:
+async def grant(
+    op: Op, *, stream: int, known_specs: set[bytes], contexts: dict[runs.RunKey, runs.Context]
+) -> Grants | None:
     """The next grants for the calling cluster; None when another stream has replaced this one.
 
-    `specs` has only those that are not in `known_specs`.
+    `specs` has only those that are not in `known_specs`. `contexts`: what the stream knows of runs, kept here for its
+    next grants; it never changes while a run lives.
     """
     cluster = caller(op)
     async with op.transaction() as tx:
@@ -138,9 +142,14 @@ async def grant(op: Op, *, stream: int, known_specs: set[bytes]) -> Grants | Non
             return Grants(granted=[], full=claim.full, specs={}, runs={})
         wanted = {g.spec_digest for g in granted} - known_specs
         bodies = await specs.bodies(tx, cluster.org, sorted(wanted)) if wanted else {}
-        contexts = await runs.contexts(tx, [g.key.run_key for g in granted])
+        concerned = {g.key.run_key for g in granted}
+        if missing := concerned - contexts.keys():
+            contexts |= await runs.contexts(tx, missing)
     GRANTS.inc(len(granted))
-    return Grants(granted=granted, full=claim.full, specs=bodies, runs=contexts)
+    shared = {key: contexts[key] for key in sorted(concerned)}
+    for key in list(contexts)[: max(0, len(contexts) - _MOST_CONTEXTS)]:
+        del contexts[key]
+    return Grants(granted=granted, full=claim.full, specs=bodies, runs=shared)
 
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:

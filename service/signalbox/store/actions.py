@@ -24,19 +24,28 @@ class Kind(StrEnum):
 
 
 async def send_phases(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow]:
-    """Ask for the phases of those of the actions that exist, without waiting for the answer."""
+    """Ask for those of the actions that exist, without waiting for the answer."""
     return await tx.execute(
         """
-        SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
+        SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, coalesce(w.is_parent, false)
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
-            AS k (org, project, domain, run, name) USING (org, project, domain, run, name)""",
+            AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
+          LEFT JOIN work w
+            ON (w.org, w.project, w.domain, w.run, w.action) = (a.org, a.project, a.domain, a.run, a.name)""",
         columns(keys),
     )
 
 
-async def fetch_phases(cursor: AsyncCursor[TupleRow]) -> dict[ActionKey, Phase]:
-    return {ActionKey(*row[:5]): Phase(row[5]) for row in await cursor.fetchall()}
+class Known(NamedTuple):
+    """What an enqueue must know of an action that exists."""
+
+    phase: Phase
+    is_parent: bool
+
+
+async def fetch_phases(cursor: AsyncCursor[TupleRow]) -> dict[ActionKey, Known]:
+    return {ActionKey(*row[:5]): Known(Phase(row[5]), row[6]) for row in await cursor.fetchall()}
 
 
 class Backoff(NamedTuple):

@@ -132,19 +132,6 @@ async def exists(tx: Tx, key: RunKey) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def set_revisions(tx: Tx, revisions: Mapping[RunKey, int]) -> None:
-    """The newest revision of each run; call only under `lock`."""
-    keys = list(revisions)
-    await tx.execute(
-        """
-        UPDATE run r SET revision = k.revision
-          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(revision)s::bigint[])
-            AS k (org, project, domain, name, revision)
-         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.name)""",
-        columns(keys) | {"revision": [revisions[key] for key in keys]},
-    )
-
-
 async def end(tx: Tx, ends: Mapping[RunKey, str]) -> None:
     """The roots of these runs are over, with these phases; call only under `lock`."""
     keys = list(ends)
