@@ -1,0 +1,223 @@
+"""The API process by itself: durable Enqueue over HTTP, overload, idleness, memory, watches, and two replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from flyteidl2.actions import actions_service_pb2
+
+from bench import store
+from bench.processes import ROOT, Postgres, cpu_seconds, rss_bytes, service
+from signalbox.ids import RunKey
+from signalbox.store.db import Database
+
+SCOPE = ("local", "flytesnacks", "development")
+
+
+def _begin(database: Postgres, name: str) -> None:
+    async def begin() -> None:
+        async with Database(database.url, size=2) as db:
+            await store.begin_run(db, RunKey(*SCOPE, name))
+
+    asyncio.run(begin())
+
+
+def _load(port: int, run: str, callers: int, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bench.load", str(port), run, str(callers), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def _loaded(process: subprocess.Popen[str]) -> dict[str, Any]:
+    said, _ = process.communicate()
+    return json.loads(said)
+
+
+def measure(database: Postgres, *, quick: bool) -> list[dict[str, Any]]:
+    seconds, repeats = (3.0, 1) if quick else (5.0, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "service.log"
+        with service(database.url, log) as (port, pid):
+            found = [
+                *_enqueue(database, port, pid, seconds=seconds, repeats=repeats),
+                _idle(database, pid),
+                *_watches(database, port, pid, count=500 if quick else 2000),
+                _memory(database, port, pid, upto=30_000 if quick else 200_000),
+            ]
+            with service(database.url, log) as (second, _):
+                found.append(_replicas(database, port, second, seconds=seconds))
+    return found
+
+
+def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats: int) -> list[dict[str, Any]]:
+    _begin(database, "warm")
+    _loaded(_load(port, "warm", 100, 2))
+    rates: list[dict[str, Any]] = []
+    cost: list[tuple[float, float]] = []
+    for number in range(repeats):
+        _begin(database, f"e{number}")
+        before = cpu_seconds([pid]), cpu_seconds(database.pids())
+        rates.append(_loaded(_load(port, f"e{number}", 100, seconds)))
+        done = rates[-1]["codes"]["ok"]
+        cost.append(
+            ((cpu_seconds([pid]) - before[0]) / done * 1e6, (cpu_seconds(database.pids()) - before[1]) / done * 1e6)
+        )
+    peak = statistics.median(r["ok_per_second"] for r in rates)
+    _begin(database, "overload")
+    over = _loaded(_load(port, "overload", 500, seconds))
+    return [
+        {
+            "workload": "API: durable Enqueue, 100 callers",
+            "unit": "/s",
+            "measured": round(peak),
+            "all": [round(r["ok_per_second"]) for r in rates],
+            "target": 5000,
+            "held": peak >= 5000,
+            "p99_ms": round(statistics.median(r["p99_ms"] for r in rates), 1),
+            "cpu_us": {
+                "service": round(statistics.median(c[0] for c in cost)),
+                "database": round(statistics.median(c[1] for c in cost)),
+            },
+        },
+        {
+            "workload": "API: Enqueue, 500 callers at once (5x): p99",
+            "unit": "ms",
+            "measured": round(over["p99_ms"], 1),
+            "goodput_of_peak": round(over["ok_per_second"] / peak, 2),
+            "codes": over["codes"],
+            "target": 1000,
+            "held": over["p99_ms"] < 1000
+            and over["ok_per_second"] >= 0.8 * peak
+            and not set(over["codes"]) - {"ok", "resource_exhausted"},
+        },
+    ]
+
+
+def _idle(database: Postgres, pid: int) -> dict[str, Any]:
+    time.sleep(3)
+    before, transactions, began = cpu_seconds([pid]), database.transactions(), time.monotonic()
+    time.sleep(20)
+    span = time.monotonic() - began
+    share, queries = (cpu_seconds([pid]) - before) / span, (database.transactions() - transactions) / span
+    return {
+        "workload": "API: idle service, CPU",
+        "unit": "%",
+        "measured": round(share * 100, 2),
+        "transactions_per_second": round(queries, 1),
+        "target": 1,
+        "held": share < 0.01 and queries < 20,
+    }
+
+
+async def _open_watches(port: int, run: str, count: int) -> list[asyncio.StreamWriter]:
+    request = actions_service_pb2.WatchForUpdatesRequest()
+    request.parent_action_id.run.org, request.parent_action_id.run.project, request.parent_action_id.run.domain = SCOPE
+    request.parent_action_id.run.name, request.parent_action_id.name = run, "a0"
+    message = request.SerializeToString()
+    framed = b"\0" + len(message).to_bytes(4, "big") + message
+    head = (
+        "POST /flyteidl2.actions.ActionsService/WatchForUpdates HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        f"content-type: application/connect+proto\r\nconnect-protocol-version: 1\r\n"
+        f"content-length: {len(framed)}\r\n\r\n"
+    ).encode()
+    writers: list[asyncio.StreamWriter] = []
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + framed)
+        await reader.readuntil(b"\r\n\r\n")
+        writers.append(writer)
+    return writers
+
+
+def _open_streams(port: int) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # of this machine
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("signalbox_streams_open{"))
+
+
+def _watches(database: Postgres, port: int, pid: int, *, count: int) -> list[dict[str, Any]]:
+    _begin(database, "watched")
+
+    async def hold() -> tuple[int, float]:
+        before = rss_bytes(pid)
+        writers = await _open_watches(port, "watched", count)
+        await asyncio.sleep(3)
+        grown = rss_bytes(pid) - before
+        for writer in writers:
+            writer.transport.abort()
+        began = time.monotonic()
+        while _open_streams(port) and time.monotonic() - began < 30:  # noqa: ASYNC110  # the event is another process's
+            await asyncio.sleep(0.1)
+        return grown, time.monotonic() - began
+
+    grown, released = asyncio.run(hold())
+    return [
+        {
+            "workload": f"API: {count} idle watches, memory each",
+            "unit": "KiB",
+            "measured": round(grown / count / 1024, 1),
+            "target": 25,
+            "held": grown / count < 25 * 1024,
+        },
+        {
+            "workload": f"API: {count} abandoned watches, released after",
+            "unit": "s",
+            "measured": round(released, 1),
+            "target": 2,
+            "held": released <= 2,
+        },
+    ]
+
+
+def _memory(database: Postgres, port: int, pid: int, *, upto: int) -> dict[str, Any]:
+    """RSS after the first 10,000 enqueues of this part and after the last, with 100 watches open."""
+    sizes: list[int] = []
+
+    async def grow() -> None:
+        await _open_watches(port, "watched", 100)
+        done, number = 0, 0
+        while done < upto:
+            number += 1
+            await asyncio.to_thread(_begin, database, f"m{number}")
+            loaded = await asyncio.to_thread(_loaded, _load(port, f"m{number}", 50, 3))
+            done += loaded["codes"]["ok"]
+            if done >= 10_000:
+                sizes.append(rss_bytes(pid))
+
+    asyncio.run(grow())
+    growth = sizes[-1] / sizes[0] - 1
+    return {
+        "workload": f"API: memory after {upto:,} actions, with 100 watches",
+        "unit": "MiB",
+        "measured": round(sizes[-1] / 2**20),
+        "growth_since_10000": round(growth, 3),
+        "target": 200,
+        "held": sizes[-1] < 200 * 2**20 and growth <= 0.05,
+    }
+
+
+def _replicas(database: Postgres, first: int, second: int, *, seconds: float) -> dict[str, Any]:
+    """Two API processes on one database against one, with as many callers."""
+    _begin(database, "one")
+    alone = _loaded(_load(first, "one", 100, seconds))["ok_per_second"]
+    _begin(database, "two-a")
+    _begin(database, "two-b")
+    pair = [_load(first, "two-a", 50, seconds), _load(second, "two-b", 50, seconds)]
+    both = sum(_loaded(process)["ok_per_second"] for process in pair)
+    return {
+        "workload": "API: durable Enqueue, two replicas",
+        "unit": "/s",
+        "measured": round(both),
+        "limit": round(alone),
+        "ratio": round(both / alone, 2),
+        "target": 1.0,
+        "held": both >= alone,
+    }
