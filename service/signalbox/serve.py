@@ -49,6 +49,7 @@ from signalbox_wire.loopback import LoopbackHosts
 
 _log = logger("serve")
 _GRACEFUL_SECONDS = 5
+_SMALL_ANSWERS = ("flyteidl2.actions.ActionsService", "signalbox.cluster.v1.ClusterLinkService")
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -129,7 +130,10 @@ def rpcs(handlers: Handlers, gate: Gate, settings: Settings) -> list[ServiceAppl
             handler = handlers.get(rpc) or unserved.handler(reason or "", stream=method.server_streaming)
             rule = SERVED.get(rpc, Open.UNSERVED)
             wrapped[method.name] = interceptors.guarded(rpc, rule, handler, gate, streams=method.server_streaming)
-        made.append(ServiceApplication(service, wrapped, read_max_bytes=settings.request_limit_bytes))
+        compresses = service.full_name not in _SMALL_ANSWERS
+        made.append(
+            ServiceApplication(service, wrapped, read_max_bytes=settings.request_limit_bytes, compresses=compresses)
+        )
     return made
 
 

@@ -27,6 +27,8 @@ Res = TypeVar("Res", bound=Message)
 Unary = Callable[[Any, "RequestContext[Any, Any]"], Awaitable[Any]]
 ServerStream = Callable[[Any, "RequestContext[Any, Any]"], AsyncIterator[Any]]
 
+_ACCEPTS = frozenset({b"accept-encoding", b"connect-accept-encoding"})
+
 __all__ = ["Code", "RpcClient", "ServerStream", "ServiceApplication", "Unary", "method_info", "rpc_path"]
 
 
@@ -57,7 +59,8 @@ class ServiceApplication(ConnectASGIApplication[None]):
     """ASGI application of one service: Connect in binary and JSON, unary and server streams.
 
     `handlers` maps method names to functions of (request, context). A method without a handler is a mistake of the
-    caller (KeyError): what is not served is answered by a handler that says so.
+    caller (KeyError): what is not served is answered by a handler that says so. `compresses` False: answers are sent
+    as they are, whatever the client would take (small ones, many a second); requests may always be compressed.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class ServiceApplication(ConnectASGIApplication[None]):
         handlers: Mapping[str, Unary | ServerStream],
         *,
         read_max_bytes: int,
+        compresses: bool = True,
     ) -> None:
+        self._compresses = compresses
         self._path = f"/{service.full_name}"
         table = {rpc_path(m): _endpoint(m, handlers[m.name]) for m in service.methods}
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # connectrpc leaves Codec's parameters open
@@ -75,6 +80,12 @@ class ServiceApplication(ConnectASGIApplication[None]):
             read_max_bytes=read_max_bytes,
             codecs=google_protobuf_codecs(),
         )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not self._compresses:
+            kept = [header for header in scope.get("headers", ()) if header[0] not in _ACCEPTS]
+            scope = {**scope, "headers": kept}
+        await super().__call__(scope, receive, send)  # pyright: ignore[reportUnknownMemberType]  # as above
 
     @property
     def path(self) -> str:

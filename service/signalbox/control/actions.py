@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from signalbox.control import cache
-from signalbox.control.hub import Hub, cluster_topic, run_topic, scope_topic, work_topic
+from signalbox.control.hub import Hub, cluster_topic, ended_topic, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
 from signalbox.errors import Conflict, Invalid, NotFound, SignalboxError
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
@@ -56,14 +56,16 @@ class Enqueuer:
                 if verdict is None and key not in known
             }
             kept: list[tuple[str, bytes]] = []
+            inserted: list[NewAction] = []
             if new:
                 kept = await self._intern(tx, list(new.values()))
                 parents_known = {key for key, action in known.items() if action.is_parent}
-                await _insert(tx, [item.action for item in new.values()], locked, parents_known)
+                inserted = await _insert(tx, [item.action for item in new.values()], locked, parents_known)
         if new:
             self._remember(kept)
             self._hub.publish(run_topic(key.run_key) for key in new)
             self._hub.publish(work_topic(key.org) for key in new)
+            self._hub.publish(ended_topic(action.key.run_key) for action in inserted if action.owner is None)
         return verdicts
 
     async def _intern(self, tx: Tx, items: list[Enqueue]) -> list[tuple[str, bytes]]:
@@ -197,6 +199,7 @@ async def cascade(tx: Tx, journal: Journal) -> None:
 def publish(hub: Hub, journal: Journal) -> None:
     """Wake whom the journal's changes concern; call after commit."""
     hub.publish(run_topic(run) for run in journal.runs)
+    hub.publish(ended_topic(run) for run in {key.run_key for key in journal.ended})
     hub.publish(cluster_topic(cluster) for cluster in journal.told)
     hub.publish(scope_topic(key.run_key.scope) for key in journal.ended if key.action == ROOT_ACTION)
     hub.publish(work_topic(org) for org in journal.queued)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from time import monotonic
 
-from signalbox.control.hub import Hub, run_topic
+from signalbox.control.hub import Hub, ended_topic, run_topic
 from signalbox.errors import NotFound
 from signalbox.ids import ActionKey
 from signalbox.op import Op
@@ -18,12 +19,16 @@ from signalbox.rules.roles import Permission
 from signalbox.store import children
 from signalbox.store.children import Child
 
+_NO_HURRY = 0.05
+"""Seconds for which a parent need not hear that a child was begun: often it is over by then, and a message is saved."""
+
 
 async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelta) -> AsyncIterator[Sequence[Child]]:
     """Batches of children to be told of; an empty batch marks the end of the snapshot, and later that all is well."""
     op.require(Permission.RUN_READ)
     announced: set[str] = set()
-    with hub.subscribe(run_topic(parent.run_key)) as subscription:
+    ended = ended_topic(parent.run_key)
+    with hub.subscribe(run_topic(parent.run_key), ended) as subscription:
         async with op.db.reading() as tx:
             look = await children.snapshot(tx, parent)
         if look is None:
@@ -33,6 +38,9 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
         yield ()
         while True:
             quiet = not await subscription.changed(within=progress_every)
+            until = monotonic() + _NO_HURRY
+            while not quiet and ended not in subscription.woken and monotonic() < until:
+                await subscription.changed(within=timedelta(seconds=until - monotonic()))
             async with op.db.reading() as tx:
                 newer = await children.changed(tx, parent, after=look.revision)
             if newer is None:

@@ -26,6 +26,11 @@ def run_topic(run: RunKey) -> str:
     return f"run/{run}"
 
 
+def ended_topic(run: RunKey) -> str:
+    """An action of the run is over."""
+    return f"ended/{run}"
+
+
 def scope_topic(scope: ScopeKey) -> str:
     """A run began or ended in the project and domain."""
     return f"scope/{scope}"

@@ -12,64 +12,11 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from signalbox.ids import ActionKey, ClusterKey
-from signalbox.store.db import Tx
+from signalbox.store.db import Tx, compact
 
-
-@dataclass(frozen=True, kw_only=True)
-class Granted:
-    """What a cluster must know to begin."""
-
-    org: str
-    project: str
-    domain: str
-    run: str
-    action: str
-    attempt: int
-    epoch: int
-    parent: str
-    group_name: str
-    spec_digest: bytes
-    input_uri: str
-    output_base: str
-
-    @property
-    def key(self) -> ActionKey:
-        return ActionKey(self.org, self.project, self.domain, self.run, self.action)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Grants in the order in which they were chosen; `full`: the cluster holds, with these, all that it wants to."""
-
-    granted: list[Granted]
-    full: bool
-
-
-async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Claim | None:
-    """Lease up to `limit` waiting attempts to the cluster. None: the stream is no longer its newest.
-
-    Queues of higher priority first; within a queue projects take turns (or, in a `fifo` queue, the oldest goes first);
-    within a project the oldest. Two callers never get the same attempt.
+# Epochs are never minted twice, also when a crash loses a commit: they grow with time, and are random.
+_CLAIM = compact(
     """
-    # A lost grant is only granted anew, under another epoch: its commit need not wait for the disk.
-    await tx.execute("SET LOCAL synchronous_commit = off")
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('dispatch/' || %(org)s, 0))", {"org": cluster.org})
-    # FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
-    current = await tx.execute(
-        """
-        SELECT capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name)
-          FROM cluster c WHERE org = %(org)s AND name = %(cluster)s AND stream = %(stream)s FOR SHARE OF c""",
-        cluster._asdict() | {"stream": stream},
-    )
-    row = await current.fetchone()
-    if row is None:
-        return None
-    room = max(0, row[0])
-    if not room:
-        return Claim(granted=[], full=True)
-    cursor = tx.cursor(row_factory=class_row(Granted))
-    await cursor.execute(
-        """
           WITH RECURSIVE lane (queue, is_root, project) AS (
                 (SELECT queue, is_root, project FROM work
                   WHERE org = %(org)s AND owner = 'dispatch' ORDER BY queue, is_root, project LIMIT 1)
@@ -133,7 +80,6 @@ async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Clai
                granted AS (
                 UPDATE work w
                    SET owner = 'cluster', cluster = %(cluster)s, granted_at = clock_timestamp(),
-                       -- Never minted twice, also when a crash loses this commit: it grows with time, and is random.
                        epoch = greatest(w.epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576
                                                      + floor(random() * 1048576)::bigint)
                   FROM chosen c
@@ -143,8 +89,63 @@ async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Clai
                a.spec_digest, a.input_uri, a.output_base
           FROM granted g
           JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
-         ORDER BY g.place""",
-        cluster._asdict() | {"limit": min(limit, room)},
+         ORDER BY g.place"""
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Granted:
+    """What a cluster must know to begin."""
+
+    org: str
+    project: str
+    domain: str
+    run: str
+    action: str
+    attempt: int
+    epoch: int
+    parent: str
+    group_name: str
+    spec_digest: bytes
+    input_uri: str
+    output_base: str
+
+    @property
+    def key(self) -> ActionKey:
+        return ActionKey(self.org, self.project, self.domain, self.run, self.action)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Grants in the order in which they were chosen; `full`: the cluster holds, with these, all that it wants to."""
+
+    granted: list[Granted]
+    full: bool
+
+
+async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Claim | None:
+    """Lease up to `limit` waiting attempts to the cluster. None: the stream is no longer its newest.
+
+    Queues of higher priority first; within a queue projects take turns (or, in a `fifo` queue, the oldest goes first);
+    within a project the oldest. Two callers never get the same attempt.
+    """
+    # A lost grant is only granted anew, under another epoch: its commit need not wait for the disk.
+    await tx.execute("SET LOCAL synchronous_commit = off")
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('dispatch/' || %(org)s, 0))", {"org": cluster.org})
+    # FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
+    current = await tx.execute(
+        """
+        SELECT capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name)
+          FROM cluster c WHERE org = %(org)s AND name = %(cluster)s AND stream = %(stream)s FOR SHARE OF c""",
+        cluster._asdict() | {"stream": stream},
     )
+    row = await current.fetchone()
+    if row is None:
+        return None
+    room = max(0, row[0])
+    if not room:
+        return Claim(granted=[], full=True)
+    cursor = tx.cursor(row_factory=class_row(Granted))
+    await cursor.execute(_CLAIM, cluster._asdict() | {"limit": min(limit, room)})
     granted = await cursor.fetchall()
     return Claim(granted=granted, full=len(granted) == room)

@@ -11,7 +11,67 @@ from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Owner
 from signalbox.store.actions import Kind, columns
-from signalbox.store.db import Tx
+from signalbox.store.db import Tx, compact
+
+_INSERT = compact(
+    """
+          WITH n AS MATERIALIZED (
+                SELECT *
+                  FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
+                              %(action)s::text[], %(revision)s::bigint[], %(parent)s::text[], %(kind)s::text[],
+                              %(group_name)s::text[], %(definition)s::bytea[], %(spec_digest)s::bytea[],
+                              %(task_name)s::text[], %(task_version)s::text[], %(short_name)s::text[],
+                              %(environment)s::text[], %(input_uri)s::text[], %(output_base)s::text[],
+                              %(user_retries)s::integer[], %(created_by)s::text[], %(created_at)s::timestamptz[],
+                              %(phase)s::text[], %(owner)s::text[], %(request_id)s::text[],
+                              %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[], %(output_uri)s::text[],
+                              %(queue)s::text[], %(cache_scope)s::text[], %(cache_key)s::text[],
+                              %(cache_status)s::text[], %(recovered_from)s::text[], %(queued_timeout)s::interval[],
+                              %(run_timeout)s::interval[], %(deadline_after)s::interval[],
+                              %(backoff_base)s::interval[], %(backoff_factor)s::double precision[],
+                              %(backoff_cap)s::interval[], %(cache_max_age)s::interval[])
+                    AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
+                          task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
+                          created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
+                          cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
+                          deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
+               a AS (
+                INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
+                                    task_name, task_version, short_name, environment, input_uri, output_base,
+                                    user_retries, created_by, created_at, queued_at, revision, created_revision, phase,
+                                    attempt, started_at, ended_at, output_uri, queue, cache_scope, cache_key,
+                                    cache_status, recovered_from)
+                SELECT org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
+                       task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
+                       created_at, created_at, revision, revision, phase, 1, started_at, ended_at, output_uri, queue,
+                       cache_scope, cache_key, cache_status, recovered_from
+                  FROM n ORDER BY revision),
+               e AS (
+                INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
+                                   cluster, occurred_at)
+                SELECT org, project, domain, run, revision, name, parent, 'phase', phase, 1, 0, '',
+                       coalesce(ended_at, created_at)
+                  FROM n ORDER BY revision),
+               w AS (
+                INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
+                                  run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                                  cache_scope, cache_key, next_check)
+                SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
+                       clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                       cache_scope, nullif(cache_key, ''),
+                       clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
+                                                            ELSE interval '1 hour' END, queued_timeout, deadline_after)
+                  FROM n WHERE owner IS NOT NULL ORDER BY revision),
+               l AS (
+                INSERT INTO audit (org, principal, operation, resource, request_id, outcome)
+                SELECT org, created_by, 'action.enqueue', concat_ws('/', org, project, domain, run, name), request_id,
+                       'done'
+                  FROM n WHERE parent <> '')
+        UPDATE run r SET revision = k.revision
+          FROM (SELECT org, project, domain, run, max(revision) AS revision FROM n GROUP BY org, project, domain, run)
+            AS k
+         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)"""
+)
 
 
 class NewAction(NamedTuple):
@@ -69,63 +129,4 @@ async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int])
     The root's own audit row is the run's; every other action gets one.
     """
     values = dict(zip(NewAction._fields, map(list, zip(*actions, strict=True)), strict=True))
-    await tx.execute(
-        """
-          WITH n AS MATERIALIZED (
-                SELECT *
-                  FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
-                              %(action)s::text[], %(revision)s::bigint[], %(parent)s::text[], %(kind)s::text[],
-                              %(group_name)s::text[], %(definition)s::bytea[], %(spec_digest)s::bytea[],
-                              %(task_name)s::text[], %(task_version)s::text[], %(short_name)s::text[],
-                              %(environment)s::text[], %(input_uri)s::text[], %(output_base)s::text[],
-                              %(user_retries)s::integer[], %(created_by)s::text[], %(created_at)s::timestamptz[],
-                              %(phase)s::text[], %(owner)s::text[], %(request_id)s::text[],
-                              %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[], %(output_uri)s::text[],
-                              %(queue)s::text[], %(cache_scope)s::text[], %(cache_key)s::text[],
-                              %(cache_status)s::text[], %(recovered_from)s::text[], %(queued_timeout)s::interval[],
-                              %(run_timeout)s::interval[], %(deadline_after)s::interval[],
-                              %(backoff_base)s::interval[], %(backoff_factor)s::double precision[],
-                              %(backoff_cap)s::interval[], %(cache_max_age)s::interval[])
-                    AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
-                          task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
-                          created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
-                          cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
-                          deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
-               a AS (
-                INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
-                                    task_name, task_version, short_name, environment, input_uri, output_base,
-                                    user_retries, created_by, created_at, queued_at, revision, created_revision, phase,
-                                    attempt, started_at, ended_at, output_uri, queue, cache_scope, cache_key,
-                                    cache_status, recovered_from)
-                SELECT org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
-                       task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
-                       created_at, created_at, revision, revision, phase, 1, started_at, ended_at, output_uri, queue,
-                       cache_scope, cache_key, cache_status, recovered_from
-                  FROM n ORDER BY revision),
-               e AS (
-                INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
-                                   cluster, occurred_at)
-                SELECT org, project, domain, run, revision, name, parent, 'phase', phase, 1, 0, '',
-                       coalesce(ended_at, created_at)
-                  FROM n ORDER BY revision),
-               w AS (
-                INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
-                                  run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
-                                  cache_scope, cache_key, next_check)
-                SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
-                       clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
-                       cache_scope, nullif(cache_key, ''),
-                       clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
-                                                            ELSE interval '1 hour' END, queued_timeout, deadline_after)
-                  FROM n WHERE owner IS NOT NULL ORDER BY revision),
-               l AS (
-                INSERT INTO audit (org, principal, operation, resource, request_id, outcome)
-                SELECT org, created_by, 'action.enqueue', concat_ws('/', org, project, domain, run, name), request_id,
-                       'done'
-                  FROM n WHERE parent <> '')
-        UPDATE run r SET revision = k.revision
-          FROM (SELECT org, project, domain, run, max(revision) AS revision FROM n GROUP BY org, project, domain, run)
-            AS k
-         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)""",
-        values | columns([a.key for a in actions]) | {"revision": list(revisions)},
-    )
+    await tx.execute(_INSERT, values | columns([a.key for a in actions]) | {"revision": list(revisions)})
