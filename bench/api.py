@@ -16,7 +16,7 @@ from typing import Any
 from flyteidl2.actions import actions_service_pb2
 
 from bench import store
-from bench.processes import ROOT, Postgres, cpu_seconds, rss_bytes, service
+from bench.processes import ROOT, Postgres, cpu_seconds, free_port, rss_bytes, service, started, until_up
 from signalbox.ids import RunKey
 from signalbox.store.db import Database
 
@@ -71,6 +71,7 @@ def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats
             ((cpu_seconds([pid]) - before[0]) / done * 1e6, (cpu_seconds(database.pids()) - before[1]) / done * 1e6)
         )
     peak = statistics.median(r["ok_per_second"] for r in rates)
+    memory = _in_memory(seconds)
     _begin(database, "overload")
     over = _loaded(_load(port, "overload", 500, seconds))
     return [
@@ -79,6 +80,8 @@ def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats
             "unit": "/s",
             "measured": round(peak),
             "all": [round(r["ok_per_second"]) for r in rates],
+            "limit": round(memory),
+            "ratio": round(peak / memory, 2),
             "target": 5000,
             "held": peak >= 5000,
             "p99_ms": round(statistics.median(r["p99_ms"] for r in rates), 1),
@@ -99,6 +102,15 @@ def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats
             and not set(over["codes"]) - {"ok", "resource_exhausted"},
         },
     ]
+
+
+def _in_memory(seconds: float) -> float:
+    """The same callers on the floor: what this server can answer without validation, store or anything else."""
+    with tempfile.TemporaryDirectory() as folder:
+        port, log = free_port(), Path(folder) / "floor.log"
+        with started([sys.executable, "-m", "bench.floor", str(port)], log) as process:
+            until_up(port, process, log)
+            return _loaded(_load(port, "any", 100, seconds))["ok_per_second"]
 
 
 def _idle(database: Postgres, pid: int) -> dict[str, Any]:

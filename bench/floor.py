@@ -88,7 +88,7 @@ class Floor:
         digest = spec.SerializeToString(deterministic=True)
         self._specs[digest] = spec
         self._parents[run, action_id.name] = parent
-        base = self._bases[run]
+        base = self._bases.setdefault(run, "")
         self._grants.put_nowait(
             cluster_pb2.Grant(
                 ref=cluster_pb2.AttemptRef(action_id=action_id, attempt=1, epoch=1),

@@ -47,13 +47,20 @@ async def call(port: int, run: str, caller: int, *, until: float, codes: Counter
         started = time.perf_counter()
         writer.write(head + str(len(request)).encode() + b"\r\n\r\n" + request)
         status = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            (int(line[15:]) for line in status.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-        )
-        answer = await reader.readexactly(length)
+        answer = await _body(reader, status.lower())
         took.append(time.perf_counter() - started)
         codes["ok" if status[9:12] == b"200" else json.loads(answer)["code"]] += 1
     writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    """Of an answer in one or no chunk, or of a stated length."""
+    if b"transfer-encoding: chunked" in head:
+        chunked = await reader.readuntil(b"0\r\n\r\n")
+        return chunked.partition(b"\r\n")[2].removesuffix(b"\r\n0\r\n\r\n")
+    lines = head.split(b"\r\n")
+    length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
+    return await reader.readexactly(length)
 
 
 async def main(port: int, run: str, callers: int, seconds: float) -> None:

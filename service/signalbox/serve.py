@@ -14,10 +14,10 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalbox import console, errors
 from signalbox.access.principals import Authenticator
@@ -87,7 +87,19 @@ async def parts(settings: Settings) -> AsyncGenerator[Parts]:
                     task.cancel()
 
 
-def application(made: Parts) -> Starlette:
+class _Front:
+    """RPCs go straight to their service: a router that tries route after route costs a tenth of an Enqueue."""
+
+    def __init__(self, services: Sequence[ServiceApplication], rest: ASGIApp) -> None:
+        self._services = {service.path: service for service in services}
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._services.get(scope["path"].rpartition("/")[0]) if scope["type"] == "http" else None
+        await (service or self._rest)(scope, receive, send)
+
+
+def application(made: Parts) -> ASGIApp:
     """The service as an ASGI application: API, console, health and metrics on the same addresses."""
     gate = Gate(
         db=made.db,
@@ -110,11 +122,10 @@ def application(made: Parts) -> Starlette:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     routes: list[BaseRoute] = [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", metrics)]
-    routes += [Mount(rpc.path, app=rpc) for rpc in rpcs(_handlers(made), gate, made.settings)]
     routes += console.routes(made.db, gate.authenticator, made.hub, made.settings)
-    trusting = made.settings.auth is Auth.DEVELOPMENT
-    middleware = [Middleware(LoopbackHosts)] if trusting else []
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={404: unserved.not_found})
+    pages = Starlette(routes=routes, exception_handlers={404: unserved.not_found})
+    front = _Front(rpcs(_handlers(made), gate, made.settings), pages)
+    return LoopbackHosts(front) if made.settings.auth is Auth.DEVELOPMENT else front
 
 
 def rpcs(handlers: Handlers, gate: Gate, settings: Settings) -> list[ServiceApplication]:

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.message import Message
 from pyqwest import Client
 from pyqwest.testing import ASGITransport
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from signalbox.api.permissions import services
 from signalbox.serve import Parts, application, parts
@@ -22,7 +22,7 @@ from signalbox_wire.connect import RpcClient
 @dataclass
 class Service:
     parts: Parts
-    app: Starlette
+    app: ASGIApp
     client: RpcClient
 
     async def call(self, rpc: str, request: Message) -> Any:

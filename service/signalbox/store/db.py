@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import LiteralString, Self, cast
+from typing import LiteralString, Self
 
 import psycopg
 from psycopg import AsyncConnection
@@ -87,7 +87,7 @@ async def _configure(connection: AsyncConnection[TupleRow]) -> None:
 
 def compact(statement: LiteralString) -> LiteralString:
     """The statement without its indentation: the driver remembers how it parsed only statements below 4 KiB."""
-    return cast("LiteralString", " ".join(statement.split()))
+    return " ".join(statement.split())
 
 
 @contextmanager
