@@ -76,7 +76,8 @@ def run_against(stack: Stack, port: int, program: str) -> str:
 def test_runs_begun_at_either_replica_end_alike_also_when_one_is_killed(stack: Stack) -> None:
     program = str(stack.program("replicas", PROGRAM))
     with another_replica(stack) as (second, process), ThreadPoolExecutor() as pool:
-        names = list(pool.map(lambda port: run_against(stack, port, program), (stack.port, second)))
+        begun = [pool.submit(run_against, stack, port, program) for port in (stack.port, second)]
+        names = [future.result() for future in begun]
 
         process.send_signal(signal.SIGKILL)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from signalbox.rules.attempts import Budget, Next, after_loss, after_report
+from signalbox.rules.attempts import Backoff, Budget, Next, after_loss, after_report, ended_as, wait
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Cause
 
@@ -61,3 +63,35 @@ def test_a_lost_attempt_that_never_began_costs_nothing() -> None:
 @pytest.mark.parametrize(("lost", "expected"), [(0, Next.RETRY), (2, Next.RETRY), (3, Next.LOST)])
 def test_a_lost_attempt_that_began_spends_the_budget_of_the_platform(lost: int, expected: Next) -> None:
     assert after_loss(Phase.RUNNING, budget=budget(system=(3, lost))) is expected
+
+
+def after_timeout(cause: Cause, *, left: Budget) -> Next:
+    return after_report(
+        Phase.TIMED_OUT, recoverable=True, system=False, abort_requested=False, timeout=cause, budget=left
+    )
+
+
+@pytest.mark.parametrize("cause", [Cause.RUN, Cause.QUEUED])
+def test_an_attempt_that_took_too_long_spends_a_retry_of_the_task(cause: Cause) -> None:
+    assert after_timeout(cause, left=budget(user=(1, 0))) is Next.RETRY
+    assert after_timeout(cause, left=budget(user=(1, 1))) is Next.END
+
+
+def test_nothing_follows_a_deadline() -> None:
+    assert after_timeout(Cause.DEADLINE, left=budget(user=(9, 0))) is Next.END
+
+
+def test_what_was_stopped_for_its_time_has_timed_out_and_what_was_aborted_has_not() -> None:
+    assert ended_as(Phase.ABORTED, abort_requested=False, timeout=Cause.RUN) is Phase.TIMED_OUT
+    assert ended_as(Phase.ABORTED, abort_requested=True, timeout=Cause.RUN) is Phase.ABORTED
+    assert ended_as(Phase.ABORTED, abort_requested=False, timeout=Cause.NONE) is Phase.ABORTED
+    assert ended_as(Phase.SUCCEEDED, abort_requested=False, timeout=Cause.RUN) is Phase.SUCCEEDED
+
+
+def test_waits_grow_by_the_factor_up_to_the_cap_and_never_beyond_a_day() -> None:
+    second = timedelta(seconds=1)
+    paced = Backoff(base=second, factor=3.0, cap=second * 20)
+
+    assert [wait(paced, user_failures=n) for n in (1, 2, 3, 4)] == [second, second * 3, second * 9, second * 20]
+    assert wait(Backoff(base=second, factor=1000.0, cap=None), user_failures=500) == timedelta(days=1)
+    assert wait(None, user_failures=3) == timedelta(0)

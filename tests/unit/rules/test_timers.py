@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalbox.rules.phases import TERMINAL, Phase
+from signalbox.rules.timers import LONGEST_WAIT, Cause, Owner, Timers, met, next_check
+
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HELD = Owner.CLUSTER
+durations = st.none() | st.timedeltas(timedelta(0), timedelta(days=3))
+
+
+def timers(
+    *, queued: timedelta | None = None, run: timedelta | None = None, deadline: timedelta | None = None
+) -> Timers:
+    return Timers(SINCE, queued, run, None if deadline is None else SINCE + deadline)
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        (Phase.QUEUED, Cause.QUEUED),
+        (Phase.WAITING_FOR_RESOURCES, Cause.QUEUED),
+        (Phase.INITIALIZING, Cause.NONE),
+        (Phase.RUNNING, Cause.RUN),
+        (Phase.PAUSED, Cause.NONE),
+    ],
+)
+def test_each_stage_has_its_own_bound(phase: Phase, expected: Cause) -> None:
+    bounds = timers(queued=MINUTE, run=MINUTE)
+
+    assert met(bounds, HELD, phase, now=SINCE + MINUTE) is expected
+    assert met(bounds, HELD, phase, now=SINCE + MINUTE - timedelta(microseconds=1)) is Cause.NONE
+
+
+def test_the_deadline_goes_before_the_others() -> None:
+    assert met(timers(run=MINUTE, deadline=MINUTE), HELD, Phase.RUNNING, now=SINCE + MINUTE) is Cause.DEADLINE
+
+
+def test_time_before_a_retry_is_no_time_in_the_queue() -> None:
+    assert met(timers(queued=MINUTE), Owner.BACKOFF, Phase.QUEUED, now=SINCE + MINUTE * 9) is Cause.NONE
+    assert next_check(timers(queued=MINUTE), Owner.BACKOFF, Phase.QUEUED, now=SINCE - MINUTE) == SINCE
+
+
+@given(
+    bounds=st.builds(timers, queued=durations, run=durations, deadline=durations),
+    owner=st.sampled_from(Owner),
+    phase=st.sampled_from(sorted(set(Phase) - TERMINAL)),
+    after=st.timedeltas(timedelta(0), timedelta(days=4)),
+)
+def test_no_bound_is_met_before_the_time_at_which_it_is_looked_for(
+    bounds: Timers, owner: Owner, phase: Phase, after: timedelta
+) -> None:
+    now = SINCE + after
+    if met(bounds, owner, phase, now=now):
+        return
+
+    look = next_check(bounds, owner, phase, now=now)
+
+    assert look <= now + LONGEST_WAIT
+    if owner is not Owner.BACKOFF:
+        assert not met(bounds, owner, phase, now=min(look, now + LONGEST_WAIT) - timedelta(microseconds=1))
