@@ -73,7 +73,7 @@ evidence: setup ## deploy into the local emulator and collect the evidence of it
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
 	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
 
-bench: setup ## measure; results go to bench/
+bench: setup ## measure, beside limits and floors of the same run: bench/README.md
 	python -m bench
 
 clean: ## remove environments, tools and caches; the state of `make up` stays

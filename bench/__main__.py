@@ -1,4 +1,4 @@
-"""Measure: `make bench`, or `python -m bench [store|api|sdk ...] [--quick] [-o json]`. See bench/README.md.
+"""Measure: `make bench`, or `python -m bench [store|api|sdk|swarm ...] [--quick] [-o json]`. See bench/README.md.
 
 Limits and floors are taken in the same run as the figures beside them: ratios travel between machines, rates do not.
 """
@@ -20,27 +20,36 @@ from bench import api, sdk, store
 from bench.processes import Postgres, postgres
 
 PARTS = ("store", "api", "sdk")
+"""Of the bounded whole; `swarm` takes minutes more, and is measured when it is named."""
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
+    load = os.getloadavg()[0]  # of the others: what runs here comes on top
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:  # each on a database of its own: none pays for the rows of another
             with postgres(Path(folder) / part) as database:
                 if not rows:
-                    rows.append(_disk(database))
+                    rows += [_disk(database), _commits(database)]
                 sys.stderr.write(f"bench: {part}\n")
                 match part:
                     case "store":
                         rows += store.measure(database, count=2000 if quick else 5000, batch=100)
                     case "api":
                         rows += api.measure(database, quick=quick)
+                    case "swarm":
+                        rows += sdk.swarm(database, quick=quick)
                     case _:
                         rows += sdk.measure(database, quick=quick)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "rows": rows,
-        "machine": {"cpus": os.cpu_count(), "load": os.getloadavg()[0], "platform": platform.platform()},
+        "machine": {
+            "cpus": os.cpu_count(),
+            "load_before": load,
+            "load_after": os.getloadavg()[0],
+            "platform": platform.platform(),
+        },
         "commit": commit.stdout.strip(),
     }
 
@@ -52,6 +61,12 @@ def _disk(database: Postgres) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"fdatasync\s+[\d.]+ ops/sec\s+([\d.]+) usecs/op", done.stdout)
     return {"workload": "disk: fdatasync", "unit": "us", "measured": float(found.group(1)) if found else None}
+
+
+def _commits(database: Postgres) -> dict[str, Any]:
+    """Durable single-row commits a second, one after the other: what bounds a chain."""
+    rows = round(store.limit(database.url, database.binaries / "pgbench", batch=1))
+    return {"workload": "database: single-row commits, one client", "unit": "/s", "measured": rows}
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -66,12 +81,14 @@ def _line(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all of them when none is named")
+    parser.add_argument(
+        "parts", nargs="*", help=f"of {', '.join((*PARTS, 'swarm'))}; {', '.join(PARTS)} when none is named"
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers, once each: to see that it works")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     options = parser.parse_args()
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"parts: of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
+    if unknown := set(options.parts) - {*PARTS, "swarm"}:
+        parser.error(f"parts: of {', '.join((*PARTS, 'swarm'))}, got {', '.join(sorted(unknown))}")
     found = measure(options.parts or list(PARTS), quick=options.quick)
     if options.output == "json":
         print(json.dumps(found))

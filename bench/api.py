@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from flyteidl2.actions import actions_service_pb2
 
 from bench import store
@@ -41,19 +42,34 @@ def _loaded(process: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(said)
 
 
+def _check(database: Postgres, answered: dict[str, dict[str, Any]]) -> None:
+    """What was answered is kept, once: as many children as good answers, and each of them queued for a cluster."""
+    with psycopg.connect(database.url) as connection:
+        for run, loaded in answered.items():
+            found = connection.execute(
+                """
+                SELECT count(*), count(*) FILTER (WHERE phase = 'queued' AND attempt = 1),
+                       (SELECT count(*) FROM work WHERE work.run = action.run AND work.action <> 'a0')
+                  FROM action WHERE run = %s AND name <> 'a0' GROUP BY run""",
+                (run,),
+            ).fetchone()
+            done = loaded["codes"]["ok"]
+            assert found == (done, done, done), (run, done, found)
+
+
 def measure(database: Postgres, *, quick: bool) -> list[dict[str, Any]]:
     seconds, repeats = (3.0, 1) if quick else (5.0, 3)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "service.log"
         with service(database.url, log) as (port, pid):
-            found = [
-                *_enqueue(database, port, pid, seconds=seconds, repeats=repeats),
-                _idle(database, pid),
-                *_watches(database, port, pid, count=500 if quick else 2000),
-                _memory(database, port, pid, upto=30_000 if quick else 200_000),
-            ]
+            found = [*_enqueue(database, port, pid, seconds=seconds, repeats=repeats), _idle(database, pid)]
             with service(database.url, log) as (second, _):
                 found.append(_replicas(database, port, second, seconds=seconds))
+        # processes of their own: one that has been under load has memory to spare, and would seem to need none
+        with service(database.url, log) as (port, pid):
+            found += _watches(database, port, pid, count=500 if quick else 2000)
+        with service(database.url, log) as (port, pid):
+            found.append(_memory(database, port, pid, upto=30_000 if quick else 200_000))
     return found
 
 
@@ -61,8 +77,10 @@ def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats
     _begin(database, "warm")
     _loaded(_load(port, "warm", 100, 2))
     rates: list[dict[str, Any]] = []
+    floors: list[float] = []
     cost: list[tuple[float, float]] = []
-    for number in range(repeats):
+    for number in range(repeats):  # in turn, so that a slow minute concerns both
+        floors.append(_in_memory(seconds))
         _begin(database, f"e{number}")
         before = cpu_seconds([pid]), cpu_seconds(database.pids())
         rates.append(_loaded(_load(port, f"e{number}", 100, seconds)))
@@ -71,9 +89,10 @@ def _enqueue(database: Postgres, port: int, pid: int, *, seconds: float, repeats
             ((cpu_seconds([pid]) - before[0]) / done * 1e6, (cpu_seconds(database.pids()) - before[1]) / done * 1e6)
         )
     peak = statistics.median(r["ok_per_second"] for r in rates)
-    memory = _in_memory(seconds)
+    memory = statistics.median(floors)
     _begin(database, "overload")
     over = _loaded(_load(port, "overload", 500, seconds))
+    _check(database, {f"e{number}": loaded for number, loaded in enumerate(rates)} | {"overload": over})
     return [
         {
             "workload": "API: durable Enqueue, 100 callers",
@@ -162,6 +181,7 @@ def _watches(database: Postgres, port: int, pid: int, *, count: int) -> list[dic
         before = rss_bytes(pid)
         writers = await _open_watches(port, "watched", count)
         await asyncio.sleep(3)
+        assert _open_streams(port) == count, "not every watch is open"
         grown = rss_bytes(pid) - before
         for writer in writers:
             writer.transport.abort()
@@ -190,11 +210,12 @@ def _watches(database: Postgres, port: int, pid: int, *, count: int) -> list[dic
 
 
 def _memory(database: Postgres, port: int, pid: int, *, upto: int) -> dict[str, Any]:
-    """RSS after the first 10,000 enqueues of this part and after the last, with 100 watches open."""
+    """RSS after the first 10,000 enqueues of this process and after the last, with 100 watches open."""
+    _begin(database, "watched-too")
     sizes: list[int] = []
 
     async def grow() -> None:
-        await _open_watches(port, "watched", 100)
+        writers = await _open_watches(port, "watched-too", 100)
         done, number = 0, 0
         while done < upto:
             number += 1
@@ -203,6 +224,9 @@ def _memory(database: Postgres, port: int, pid: int, *, upto: int) -> dict[str, 
             done += loaded["codes"]["ok"]
             if done >= 10_000:
                 sizes.append(rss_bytes(pid))
+        assert _open_streams(port) >= len(writers), (
+            "the watches were closed meanwhile"
+        )  # and kept: a dropped one closes
 
     asyncio.run(grow())
     growth = sizes[-1] / sizes[0] - 1
@@ -223,7 +247,9 @@ def _replicas(database: Postgres, first: int, second: int, *, seconds: float) ->
     _begin(database, "two-a")
     _begin(database, "two-b")
     pair = [_load(first, "two-a", 50, seconds), _load(second, "two-b", 50, seconds)]
-    both = sum(_loaded(process)["ok_per_second"] for process in pair)
+    loaded = [_loaded(process) for process in pair]
+    _check(database, dict(zip(("two-a", "two-b"), loaded, strict=True)))
+    both = sum(each["ok_per_second"] for each in loaded)
     return {
         "workload": "API: durable Enqueue, two replicas",
         "unit": "/s",

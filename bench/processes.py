@@ -168,7 +168,7 @@ class Stack:
         done = subprocess.run(
             [str(FLYTE / "bin" / "python"), str(program), *words],
             env=plain | {"FLYTECTL_CONFIG": str(config)} | variables,
-            cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+            cwd=self.folder, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
@@ -199,10 +199,9 @@ def durable(database: Postgres, folder: Path) -> Generator[Stack]:
     folder.mkdir()
     with ExitStack() as stack:
         environment = {"SIGNALBOX_DATABASE_URL": database.url, "PATH": os.environ["PATH"]}
-        for command in (["migrate"],):
-            subprocess.run(
-                [sys.executable, "-m", "signalbox", *command], env=environment, check=True, stdout=subprocess.DEVNULL
-            )
+        # the schema is there; this also makes the projects that the service starts with
+        migration = [sys.executable, "-m", "signalbox", "migrate"]
+        subprocess.run(migration, env=environment, check=True, stdout=subprocess.DEVNULL)
         port, pid = stack.enter_context(service(database.url, folder / "service.log"))
         reconciler = stack.enter_context(
             started(
