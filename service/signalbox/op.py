@@ -42,7 +42,7 @@ class Principal:
 RECONCILER = Principal(kind=Kind.INTERNAL, subject="reconcile", name="Reconciler", roles=frozenset())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Op:
     who: Principal
     now: datetime

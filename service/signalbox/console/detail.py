@@ -95,4 +95,7 @@ def _commands(details: Details) -> list[tuple[str, str]]:
     commands = [("Inputs and outputs", ["flyte", "get", "io", *where, key.run, key.action])]
     if details.action.row.kind is Kind.TASK:
         commands.insert(0, ("Logs", ["flyte", "get", "logs", *where, key.run, key.action]))
+    if details.action.row.phase is Phase.PAUSED:
+        answer = ["flyte", "signal", "condition", *where, key.run, key.action, "VALUE"]
+        commands.insert(0, ("Answer it", answer))
     return [(title, shlex.join(words)) for title, words in commands]

@@ -33,8 +33,10 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
             look = await children.snapshot(tx, parent)
         if look is None:
             raise NotFound(f"action {parent}: not found")
+        revision = look.revision
         if fresh := _news(look.children, announced):
             yield fresh
+        del look, fresh  # a parent of thousands waits for long
         yield ()
         while True:
             quiet = not await subscription.changed(within=progress_every)
@@ -42,13 +44,14 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
             while not quiet and ended not in subscription.woken and monotonic() < until:
                 await subscription.changed(within=timedelta(seconds=until - monotonic()))
             async with op.db.reading() as tx:
-                newer = await children.changed(tx, parent, after=look.revision)
-            if newer is None:
+                look = await children.changed(tx, parent, after=revision)
+            if look is None:
                 raise NotFound(f"run {parent.run_key}: not found")
-            look = newer
+            revision = look.revision
             fresh = _news(look.children, announced)
             if fresh or quiet:
                 yield fresh
+            del look, fresh
 
 
 def _news(seen: Sequence[Child], announced: set[str]) -> list[Child]:

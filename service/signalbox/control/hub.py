@@ -11,6 +11,7 @@ import random
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from signalbox.log import logger
 from signalbox.store.notify import CONNECTION_LOST, Channel
 
 _log = logger("control")
+_NONE: frozenset[str] = frozenset()
 
 
 def run_topic(run: RunKey) -> str:
@@ -58,16 +60,19 @@ class StreamOver(Exception):  # not an error: the stream ends cleanly and its cl
 class Subscription:
     """Level-triggered: however many wake-ups came since the last look, there is one more look."""
 
+    __slots__ = ("_event", "_hub", "_until", "_waking", "topics", "woken")
+
     def __init__(self, hub: Hub, *, until: float) -> None:
         self._hub = hub
         self._until = until
         self._event = asyncio.Event()
         self.topics: set[str] = set()
-        self.woken: set[str] = set()
+        self.woken: AbstractSet[str] = _NONE
         """Topics that changed before the last look; all of them when nobody can say."""
-        self._waking: set[str] = set()
+        self._waking: set[str] | None = None  # thousands of watches wait for nothing most of the time
 
     def wake(self, topic: str) -> None:
+        self._waking = self._waking or set()
         self._waking.add(topic)
         self._event.set()
 
@@ -86,7 +91,7 @@ class Subscription:
         if self._hub.draining or asyncio.get_running_loop().time() > self._until:
             raise StreamOver
         self._event.clear()
-        self.woken, self._waking = self._waking, set()
+        self.woken, self._waking = self._waking or _NONE, None
         return changed
 
 
