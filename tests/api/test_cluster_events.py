@@ -12,6 +12,7 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.workflow import run_definition_pb2, run_service_pb2
 
+from signalbox.control import run_views
 from signalbox.rules.phases import Phase
 from signalbox.store.db import Database
 from support.engine import NOW, RUN, Engine, report
@@ -69,9 +70,8 @@ async def test_a_watch_has_what_was_told_then_what_comes_and_ends_with_the_attem
     await asyncio.wait_for(listening, 10)
 
     assert heard == ["started", "completed"]
-    request = run_service_pb2.GetActionDetailsRequest(action_id=watch().id)
-    details = (await running.call("workflow.RunService/GetActionDetails", request)).details
-    assert [event.reason for event in details.attempts[0].cluster_events] == ["started", "completed"]
+    kept = (await run_views.details(engine.user, granted.key)).cluster_events
+    assert [run_definition_pb2.ClusterEvent.FromString(event.body).reason for event in kept] == heard
 
 
 async def test_an_attempt_that_there_is_not_yet_is_not_found(running: Service) -> None:

@@ -15,8 +15,11 @@ class Failed(Exception):
 
 EXIT_CODES: dict[type[Exception], int] = {
     errors.Invalid: 2,
+    errors.NotFound: 3,
     errors.Forbidden: 4,
+    errors.AlreadyExists: 5,
     errors.Conflict: 5,
+    errors.Precondition: 5,
     errors.Unavailable: 6,
     Failed: 7,
 }
