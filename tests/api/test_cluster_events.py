@@ -12,8 +12,8 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.workflow import run_definition_pb2, run_service_pb2
 
-from signalbox.control import run_views
 from signalbox.rules.phases import Phase
+from signalbox.store import cluster_events
 from signalbox.store.db import Database
 from support.engine import NOW, RUN, Engine, report
 from support.service import Service, service
@@ -70,7 +70,8 @@ async def test_a_watch_has_what_was_told_then_what_comes_and_ends_with_the_attem
     await asyncio.wait_for(listening, 10)
 
     assert heard == ["started", "completed"]
-    kept = (await run_views.details(engine.user, granted.key)).cluster_events
+    async with engine.db.reading() as tx:
+        kept = await cluster_events.of_action(tx, granted.key)
     assert [run_definition_pb2.ClusterEvent.FromString(event.body).reason for event in kept] == heard
 
 
