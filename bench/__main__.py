@@ -1,4 +1,4 @@
-"""Measure: `make bench`, or `python -m bench [store|api|sdk|swarm ...] [--quick] [-o json]`. See bench/README.md.
+"""Measure: `make bench`, or `python -m bench [PART ...] [--quick] [-o json]`. See bench/README.md.
 
 Limits and floors are taken in the same run as the figures beside them: ratios travel between machines, rates do not.
 """
@@ -20,7 +20,9 @@ from bench import api, sdk, store
 from bench.processes import Postgres, postgres
 
 PARTS = ("store", "api", "sdk")
-"""Of the bounded whole; `swarm` takes minutes more, and is measured when it is named."""
+"""Of the bounded whole."""
+LONG = ("swarm", "matrix")
+"""Minutes and half an hour more: measured when they are named."""
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
                         rows += store.measure(database, count=2000 if quick else 5000, batch=100)
                     case "api":
                         rows += api.measure(database, quick=quick)
+                    case "matrix":
+                        rows += sdk.measure(database, quick=quick, whole=True)
                     case "swarm":
                         rows += sdk.swarm(database, quick=quick)
                     case _:
@@ -81,14 +85,12 @@ def _line(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", help=f"of {', '.join((*PARTS, 'swarm'))}; {', '.join(PARTS)} when none is named"
-    )
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS + LONG)}; {', '.join(PARTS)} when none is named")
     parser.add_argument("--quick", action="store_true", help="small numbers, once each: to see that it works")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     options = parser.parse_args()
-    if unknown := set(options.parts) - {*PARTS, "swarm"}:
-        parser.error(f"parts: of {', '.join((*PARTS, 'swarm'))}, got {', '.join(sorted(unknown))}")
+    if unknown := set(options.parts) - {*PARTS, *LONG}:
+        parser.error(f"parts: of {', '.join(PARTS + LONG)}, got {', '.join(sorted(unknown))}")
     found = measure(options.parts or list(PARTS), quick=options.quick)
     if options.output == "json":
         print(json.dumps(found))

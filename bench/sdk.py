@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -73,45 +73,72 @@ def _check(database: Postgres, names: list[str], expected: int) -> None:
             assert ended == (expected,), (name, ended)
 
 
-def measure(database: Postgres, *, quick: bool) -> list[dict[str, Any]]:
-    """Every workload, on the product and on the floor in turn; with the disk as it is and with a 3 ms commit."""
-    repeats = 1 if quick else 3
-    shapes: list[tuple[str, str, int, float, int, str, float | None]] = [
-        ("fan-out of 1,000", "fanout", 1000, 0, 1, "", 1.25),
-        ("chain of 200" if quick else "chain of 500", "chain", 200 if quick else 500, 0, 1, "", 2.5),
-    ]
-    if not quick:
-        shapes += [
-            ("fan-out of 6,000", "fanout", 6000, 0, 1, "", 1.25),
-            ("fan-out of 1,000, SDK's own limits", "fanout", 1000, 0, 1, STOCK, 1.25),
-            ("1,500 held for 5 s", "fanout", 1500, 5, 1, "", None),
-            ("swarm of 5 runs of 400", "fanout", 400, 0, 5, "", None),
-        ]
+class Workload(NamedTuple):
+    """`times` runs of `n` leaves that sleep for `seconds`; `target`: at most so many times the floor."""
+
+    name: str
+    kind: str
+    n: int
+    seconds: float = 0
+    times: int = 1
+    target: float | None = None
+
+
+class Cell(NamedTuple):
+    workload: Workload
+    envs: str
+    commit_us: int
+
+    @property
+    def name(self) -> str:
+        limits = ", SDK's own limits" if self.envs else ""
+        return self.workload.name + limits + (f", {self.commit_us // 1000} ms commit" if self.commit_us else "")
+
+
+FANOUT = Workload("fan-out of 1,000", "fanout", 1000, target=1.25)
+WIDE = Workload("fan-out of 6,000", "fanout", 6000, target=1.25)
+CHAIN = Workload("chain of 500", "chain", 500, target=2.5)
+SHORT_CHAIN = Workload("chain of 200", "chain", 200, target=2.5)
+HELD = Workload("1,500 held for 5 s", "fanout", 1500, seconds=5)
+SWARM = Workload("swarm of 5 runs of 400", "fanout", 400, times=5)
+_SLOW_DISK = 3000
+_MS_A_NODE = 15
+
+
+def cells(*, quick: bool, whole: bool) -> list[Cell]:
+    """What is measured, by disk; `whole`: every workload in both environments and on both disks."""
+    if whole:
+        every = (FANOUT, WIDE, CHAIN, HELD, SWARM)
+        return [Cell(w, envs, disk) for disk in (0, _SLOW_DISK) for w in every for envs in ("", STOCK)]
+    if quick:
+        return [Cell(FANOUT, "", 0), Cell(SHORT_CHAIN, "", 0), Cell(SHORT_CHAIN, "", _SLOW_DISK)]
+    plain = [Cell(w, "", 0) for w in (FANOUT, CHAIN, WIDE, HELD, SWARM)]
+    return [*plain, Cell(FANOUT, STOCK, 0), Cell(SHORT_CHAIN, "", _SLOW_DISK), Cell(FANOUT, "", _SLOW_DISK)]
+
+
+def measure(database: Postgres, *, quick: bool, whole: bool = False) -> list[dict[str, Any]]:
+    """Workloads on the product and on the floor in turn, once if `quick`, else three times."""
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stacks:
         ours = stacks.enter_context(durable(database, Path(folder) / "durable"))
         memory = stacks.enter_context(floor(Path(folder) / "floor"))
         run(ours, database, "fanout", 10)
         run(memory, None, "fanout", 10)
-        for name, kind, n, seconds, times, envs, target in shapes:
+        for cell in cells(quick=quick, whole=whole):
+            database.commit_takes(cell.commit_us)
+            w = cell.workload
             pairs = [
                 (
-                    run(memory, None, kind, n, seconds=seconds, envs=envs, times=times),
-                    run(ours, database, kind, n, seconds=seconds, envs=envs, times=times),
+                    run(memory, None, w.kind, w.n, seconds=w.seconds, envs=cell.envs, times=w.times),
+                    run(ours, database, w.kind, w.n, seconds=w.seconds, envs=cell.envs, times=w.times),
                 )
-                for _ in range(repeats)
+                for _ in range(1 if quick else 3)
             ]
-            found.append(_row(name, pairs, target))
-        database.commit_takes(3000)
-        slow: list[tuple[str, str, int, float | None]] = [("chain of 200", "chain", 200, None)]
-        if not quick:
-            slow.append(("fan-out of 1,000", "fanout", 1000, 1.25))
-        for name, kind, n, target in slow:
-            pairs = [(run(memory, None, kind, n), run(ours, database, kind, n)) for _ in range(repeats)]
-            row = _row(f"{name}, 3 ms commit", pairs, target)
-            if kind == "chain":
-                node = row["measured"] / n * 1000
-                row |= {"ms_a_node": round(node, 1), "target": "15 ms a node", "held": node <= 15}
+            row = _row(cell.name, pairs, w.target)
+            if w.kind == "chain":
+                row["ms_a_node"] = round(row["measured"] / w.n * 1000, 1)
+                if cell.commit_us:
+                    row |= {"target": f"{_MS_A_NODE} ms a node", "held": row["ms_a_node"] <= _MS_A_NODE}
             found.append(row)
         database.commit_takes(0)
     return found
