@@ -109,7 +109,7 @@ def application(made: Parts) -> ASGIApp:
 
     async def ready(_: Request) -> Response:
         try:
-            async with made.db.reading() as tx:
+            async with made.db.autocommit() as tx:
                 reason = None if await is_current(tx) else "the database's schema is not of this version yet"
         except errors.Unavailable as e:
             reason = e.message

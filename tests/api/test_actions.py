@@ -144,7 +144,7 @@ async def test_enqueue_is_idempotent_and_leaves_one_audit_row(engine: Engine, ru
         await running.call(f"{SERVICE}/Enqueue", enqueued("c1"))
 
     assert list(await engine.lease()) == ["c1"]
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT principal, resource, outcome FROM audit WHERE operation = 'action.enqueue'")
         assert await cursor.fetchall() == [("user:developer", f"{RUN}/c1", "done")]
 

@@ -70,7 +70,7 @@ async def test_a_watch_has_what_was_told_then_what_comes_and_ends_with_the_attem
     await asyncio.wait_for(listening, 10)
 
     assert heard == ["started", "completed"]
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         kept = await cluster_events.of_action(tx, granted.key)
     assert [run_definition_pb2.ClusterEvent.FromString(event.body).reason for event in kept] == heard
 

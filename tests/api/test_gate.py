@@ -79,7 +79,7 @@ async def test_a_denied_call_does_nothing_but_leave_an_audit_row(database_url: s
             await running.call("project.ProjectService/CreateProject", request)
 
     assert refused.value.code is Code.PERMISSION_DENIED
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         projects = await (await tx.execute("SELECT count(*) FROM project")).fetchone()
         audited = await (await tx.execute("SELECT principal, operation, outcome FROM audit")).fetchall()
     assert projects == (0,)

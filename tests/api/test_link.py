@@ -101,7 +101,7 @@ async def test_a_join_token_enrols_once(database_url: str, join_token: str) -> N
 
 async def test_the_database_keeps_no_token(database_url: str, db: Database, join_token: str, cluster: Cluster) -> None:
     renewed = await cluster.call("Renew", pb.RenewRequest(), pb.RenewResponse)
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         kept = str(await (await tx.execute("SELECT * FROM cluster_credential")).fetchall())
         kept += str(await (await tx.execute("SELECT * FROM join_token")).fetchall())
         kept += str(await (await tx.execute("SELECT * FROM audit")).fetchall())

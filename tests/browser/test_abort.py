@@ -26,7 +26,7 @@ async def _a_waiting_run(console: Console, name: str) -> RunKey:
 
 
 async def _phases(console: Console, run: RunKey) -> set[str]:
-    async with console.db.reading() as tx:
+    async with console.db.autocommit() as tx:
         cursor = await tx.execute("SELECT phase FROM action WHERE run = %s", (run.run,))
         return {row[0] for row in await cursor.fetchall()}
 
@@ -44,7 +44,7 @@ async def test_the_button_aborts_the_run_with_a_reason(console: Console, window:
     await expect(page.get_by_role("region", name="Abort of the run")).to_contain_text("Aborted by developer")
     assert page.url == console.run(run)
     assert await _phases(console, run) == {"aborted"}
-    async with console.db.reading() as tx:
+    async with console.db.autocommit() as tx:
         cursor = await tx.execute("SELECT principal, resource FROM audit WHERE operation = 'run.abort'")
         assert await cursor.fetchall() == [("user:developer", str(RunKey(*SCOPE, "unwanted")))]
 

@@ -86,7 +86,7 @@ async def test_what_does_not_exist_cannot_be_aborted(engine: Engine) -> None:
 
 
 async def revision(engine: Engine) -> int:
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         row = await (await tx.execute("SELECT revision FROM run")).fetchone()
     assert row is not None
     return row[0]

@@ -17,7 +17,7 @@ once = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 async def sent(db: Database, **values: list[object]) -> list[object]:
     (kind, value), *_ = values.items()
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         match kind:
             case "text":
                 cursor = await tx.execute("SELECT %(v)s::text[]", {"v": value})

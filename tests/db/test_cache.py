@@ -27,7 +27,7 @@ async def computed(engine: Engine, name: str = "c1", *, cache_max_age: timedelta
 
 
 async def answer(engine: Engine, action: NewAction) -> tuple[Phase, str, str]:
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute(
             "SELECT phase, cache_status, output_uri FROM action WHERE run = %(run)s AND name = %(action)s",
             action.key._asdict(),

@@ -40,7 +40,7 @@ async def test_a_signal_ends_the_condition_and_its_parent_reads_the_value(engine
 
     await conditions.signal(engine.user, engine.hub, a_condition().key, parent=ROOT_ACTION, value=VALUE)
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         look = await children.snapshot(tx, ROOT)
     assert look is not None
     (child,) = look.children

@@ -30,7 +30,7 @@ LONG = timedelta(seconds=30)
 
 async def test_b1_a_run_and_the_work_that_begins_it_are_one_transaction(engine: Engine) -> None:
     """B1: a run is stored, then enqueued over RPC; when that fails it stays QUEUED for ever."""
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute(
             "SELECT count(*) FROM run r LEFT JOIN work w ON (w.run, w.action) = (r.name, 'a0') WHERE w.action IS NULL"
         )
@@ -93,7 +93,7 @@ async def test_b5_an_abort_is_told_until_it_is_confirmed_whoever_restarts(engine
     await engine.abort()
 
     for _ in range(20):  # as many streams, processes and replicas as one likes
-        async with Database(engine.db.conninfo, size=3) as another, another.reading() as tx:
+        async with Database(engine.db.conninfo, size=3) as another, another.autocommit() as tx:
             assert [a.action for a in await outbox.aborts(tx, CLUSTER, after=0)] == [ROOT_ACTION]
     assert await engine.phase(ROOT_ACTION) is Phase.RUNNING
     async with engine.db.transaction() as tx:
@@ -110,7 +110,7 @@ async def test_b6_watches_go_on_when_the_connection_that_listens_was_lost(engine
     exchange = asyncio.create_task(listening.run())
     try:
         with listening.subscribe(run_topic(RUN)) as subscription:
-            async with engine.db.reading() as tx:
+            async with engine.db.autocommit() as tx:
                 for _ in range(2):
                     while True:  # until both of its connections are there to be cut
                         cursor = await tx.execute(
@@ -158,7 +158,7 @@ async def test_b9_nothing_fires_in_a_process_of_its_own(engine: Engine) -> None:
 
     await asyncio.gather(*(engine.look() for _ in range(5)))
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT count(*) FROM event WHERE action = 'c1' AND phase = 'timed_out'")
         assert await cursor.fetchone() == (1,)
 
@@ -209,7 +209,7 @@ async def test_b14_what_is_over_costs_nothing_that_is_looked_at_again(engine: En
         granted = (await engine.lease()).values()
         await engine.report(*(report(g, Phase.SUCCEEDED) for g in granted if g.action != ROOT_ACTION))
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT array_agg(action) FROM work")
         assert await cursor.fetchone() == ([ROOT_ACTION],)
 
@@ -248,7 +248,7 @@ async def test_a_tree_ten_thousand_deep_is_aborted_to_its_last_leaf(engine: Engi
     async with asyncio.timeout(60):
         await engine.abort()
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT phase, count(*) FROM action GROUP BY phase")
         assert await cursor.fetchall() == [("aborted", depth + 1)]
 

@@ -120,7 +120,7 @@ async def test_default_projects_are_made_once_and_left_alone(service: Projects, 
 async def test_nothing_is_made_in_an_archived_project(service: Projects, db: Database) -> None:
     archived = pb.Project(id="one", org=ORG, state=pb.PROJECT_STATE_ARCHIVED)
     await service.create_project(an_op(db), pb.CreateProjectRequest(project=archived))
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         with pytest.raises(NotFound, match="is archived"):
             await projects.require(tx, ScopeKey(ORG, "one", "development"), domains=DOMAINS)
 
@@ -129,7 +129,7 @@ async def test_each_change_leaves_one_audit_row(service: Projects, db: Database)
     await _create(service, db, "one")
     await service.update_project(an_op(db), pb.UpdateProjectRequest(project=pb.Project(id="one", org=ORG)))
 
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         cursor = await tx.execute("SELECT principal, operation, resource FROM audit ORDER BY id")
         assert await cursor.fetchall() == [
             ("user:developer", "project.create", "local/one"),

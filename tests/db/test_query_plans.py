@@ -62,7 +62,7 @@ async def crowded(postgres: Server) -> AsyncGenerator[Database]:
                 await tx.execute(_MANY_ROOTS, {"runs": RUNS})
                 for number in range(100):
                     await a_task(tx, f"main.t{number % 50}", f"v{number}", deployed_at=START + timedelta(days=number))
-            async with db.reading() as tx:
+            async with db.autocommit() as tx:
                 await tx.execute("ANALYZE")
             yield db
 

@@ -22,7 +22,7 @@ async def succeed(engine: Engine, *names: str) -> None:
 
 
 async def phase_and_source(engine: Engine, run: RunKey, name: str) -> tuple[Phase, str]:
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         (row,) = await run_views.named(tx, run, [name])
     return row.phase, row.recovered_from
 
@@ -35,7 +35,7 @@ async def test_what_succeeded_in_the_source_is_answered_at_once_with_its_outputs
 
     assert await phase_and_source(engine, SECOND, "c1") == (Phase.RECOVERED, "flytesnacks/development/r1")
     assert set(await engine.lease()) == {ROOT_ACTION, "new"}
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT DISTINCT output_uri FROM action WHERE name = 'c1'")
         assert await cursor.fetchall() == [("file:///store/r1/x/1",)]
 

@@ -26,7 +26,7 @@ async def test_a_second_different_result_is_refused_and_put_on_record(engine: En
     assert await engine.report(report(granted, Phase.FAILED)) == [Verdict.TERMINAL_ALREADY]
     assert await engine.report(report(granted, Phase.SUCCEEDED)) == [Verdict.DUPLICATE]
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT phase FROM event WHERE kind = 'conflict' ORDER BY revision")
         assert await cursor.fetchall() == [("failed",)]
     assert await engine.phase("a0") is Phase.SUCCEEDED
@@ -44,7 +44,7 @@ async def test_a_recoverable_failure_is_tried_again_in_a_new_attempt(engine: Eng
     assert second.epoch > first.epoch
     assert await engine.phase("c1") is Phase.FAILED
     assert await engine.lease() == {}
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT attempt, phase, error FROM attempt ORDER BY attempt")
         assert await cursor.fetchall() == [(1, "failed", USER_ERROR)]
 

@@ -45,7 +45,7 @@ async def delete(engine: Engine) -> int:
 
 
 async def left(engine: Engine) -> list[str]:
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         return [row[0] for row in await (await tx.execute("SELECT name FROM run ORDER BY name")).fetchall()]
 
 
@@ -62,7 +62,7 @@ async def test_nothing_of_a_deleted_run_is_left_but_its_audit_row(engine: Engine
 
     assert await delete(engine) == 1
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute(
             """
             SELECT table_name FROM information_schema.columns
@@ -145,7 +145,7 @@ async def test_months_of_the_audit_trail_are_made_ahead_and_dropped_whole(engine
 
     assert await retention.keep_audit(op, keep=DAY * 400) == 1
 
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT count(*) FROM audit WHERE at < '2021-01-01'")
         assert await cursor.fetchone() == (0,)
         cursor = await tx.execute("SELECT count(*) FROM audit WHERE operation IN ('young', 'audit.drop')")

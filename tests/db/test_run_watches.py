@@ -87,7 +87,7 @@ async def test_the_fold_of_a_watch_under_writes_is_the_table(db: Database, hub: 
         if not views and writing.done():
             break
 
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         cursor = await tx.execute("SELECT name, phase FROM action")
         table = {name: Phase(phase) for name, phase in await cursor.fetchall()}
     assert _phases(list(fold.values())) == table

@@ -51,7 +51,7 @@ async def _names(service: Tasks, db: Database, request: pb.ListTasksRequest) -> 
 
 async def _rows(db: Database, table: str) -> int:
     counts: Mapping[str, Any] = {"task": "SELECT count(*) FROM task", "audit": "SELECT count(*) FROM audit"}
-    async with db.reading() as tx:
+    async with db.autocommit() as tx:
         row = await (await tx.execute(counts[table])).fetchone()
     assert row is not None
     return row[0]

@@ -17,7 +17,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def told_to_stop(engine: Engine) -> list[str]:
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         return [abort.action for abort in await outbox.aborts(tx, CLUSTER, after=0)]
 
 
@@ -202,5 +202,5 @@ async def test_every_action_that_is_not_over_is_looked_at_within_an_hour(engine:
 
     assert await engine.look() == 3
     assert await engine.look() == 0
-    async with engine.db.reading() as tx:
+    async with engine.db.autocommit() as tx:
         assert (await actions.states(tx, [new_action("c1").key]))[new_action("c1").key].live is not None

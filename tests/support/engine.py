@@ -118,7 +118,7 @@ class Engine:
         await actions.abort(self.user, self.hub, key, reason=reason)
 
     async def state(self, name: str, run: RunKey = RUN) -> rows.State:
-        async with self.db.reading() as tx:
+        async with self.db.autocommit() as tx:
             found = await rows.states(tx, [ActionKey(*run, name)])
         return found[ActionKey(*run, name)]
 

@@ -64,7 +64,7 @@ class Authenticator:
         if monotonic() < until:
             return principal
         self._known.pop(digest, None)
-        async with self._db.reading() as tx:
+        async with self._db.autocommit() as tx:
             cluster = await clusters.by_credential(tx, token)
         if cluster is None:
             raise Unauthenticated("the credential is unknown or expired")

@@ -38,6 +38,23 @@ class Enqueuer:
 
     async def apply(self, items: Sequence[Enqueue]) -> list[SignalboxError | None]:
         """None for each that is enqueued, also when it was before (a replay); else why not."""
+        if items and self._may_be_plain(items):
+            new = [item.action for item in items]
+            async with self._db.autocommit() as tx:
+                plain = await new_actions.enqueue_plain(tx, new)
+            if plain:
+                self._publish(new)
+                return [None] * len(items)
+        return await self._decide(items)
+
+    def _may_be_plain(self, items: Sequence[Enqueue]) -> bool:
+        """Whether nothing about the requests themselves asks for a decision; the tables may still."""
+        return len({item.action.key for item in items}) == len(items) and all(
+            item.action.is_plain and (item.action.key.org, item.action.spec_digest or b"") in self._kept
+            for item in items
+        )
+
+    async def _decide(self, items: Sequence[Enqueue]) -> list[SignalboxError | None]:
         async with self._db.transaction() as tx:
             keys = [item.action.key for item in items]
             parents = [key._replace(action=item.action.parent) for key, item in zip(keys, items, strict=True)]
@@ -61,12 +78,14 @@ class Enqueuer:
                 kept = await self._intern(tx, list(new.values()))
                 parents_known = {key for key, action in known.items() if action.is_parent}
                 inserted = await _insert(tx, [item.action for item in new.values()], locked, parents_known)
-        if new:
-            self._remember(kept)
-            self._hub.publish(run_topic(key.run_key) for key in new)
-            self._hub.publish(work_topic(key.org) for key in new)
-            self._hub.publish(ended_topic(action.key.run_key) for action in inserted if action.owner is None)
+        self._remember(kept)
+        self._publish(inserted)
         return verdicts
+
+    def _publish(self, inserted: Sequence[NewAction]) -> None:
+        self._hub.publish(run_topic(action.key.run_key) for action in inserted)
+        self._hub.publish(work_topic(action.key.org) for action in inserted)
+        self._hub.publish(ended_topic(action.key.run_key) for action in inserted if action.owner is None)
 
     async def _intern(self, tx: Tx, items: list[Enqueue]) -> list[tuple[str, bytes]]:
         missing: dict[tuple[str, bytes], bytes] = {}

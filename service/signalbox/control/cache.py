@@ -68,7 +68,7 @@ def _key(action: NewAction) -> CacheKey:
 async def get(op: Op, key: CacheKey) -> Entry:
     """Raises NotFound."""
     op.require(Permission.CACHE_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await cache.look(tx, [key])
     if key not in found:
         raise NotFound(f"key {key.key!r}: nothing is kept under it")

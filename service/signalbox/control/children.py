@@ -29,7 +29,7 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
     announced: set[str] = set()
     ended = ended_topic(parent.run_key)
     with hub.subscribe(run_topic(parent.run_key), ended) as subscription:
-        async with op.db.reading() as tx:
+        async with op.db.autocommit() as tx:
             look = await children.snapshot(tx, parent)
         if look is None:
             raise NotFound(f"action {parent}: not found")
@@ -43,7 +43,7 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
             until = monotonic() + _NO_HURRY
             while not quiet and ended not in subscription.woken and monotonic() < until:
                 await subscription.changed(within=timedelta(seconds=until - monotonic()))
-            async with op.db.reading() as tx:
+            async with op.db.autocommit() as tx:
                 look = await children.changed(tx, parent, after=revision)
             if look is None:
                 raise NotFound(f"run {parent.run_key}: not found")

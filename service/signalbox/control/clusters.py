@@ -16,7 +16,7 @@ from signalbox.store.clusters import Cluster
 async def for_org(op: Op, org: str, *, ttl: timedelta) -> Cluster:
     """The first healthy cluster of the org. Raises Unavailable when there is none."""
     op.require(Permission.CLUSTER_SELECT)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         known = await clusters.of_org(tx, org, ttl=ttl)
     return _healthy(known, org)
 
@@ -42,7 +42,7 @@ async def for_action(op: Op, key: ActionKey, *, ttl: timedelta) -> Cluster:
 async def named(op: Op, key: ClusterKey, *, ttl: timedelta) -> Cluster:
     """Raises NotFound, or Unavailable when the cluster is silent."""
     op.require(Permission.CLUSTER_SELECT)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         known = await clusters.of_org(tx, key.org, ttl=ttl)
     chosen = [cluster for cluster in known if cluster.name == key.cluster]
     if not chosen:

@@ -17,7 +17,7 @@ from signalbox.store.actions import Kind
 async def definition(op: Op, key: ActionKey) -> bytes:
     """Serialized ConditionAction. Raises NotFound, or Invalid when the action is none."""
     op.require(Permission.RUN_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         states = await actions.states(tx, [key])
         if key not in states:
             raise NotFound(f"action {key}: not found")

@@ -121,7 +121,7 @@ async def watch_run(op: Op, hub: Hub, run: RunKey, *, look_every: timedelta) -> 
     loop = asyncio.get_running_loop()
     with hub.subscribe(run_topic(run)) as subscription:
         while True:
-            async with op.db.reading() as tx:
+            async with op.db.autocommit() as tx:
                 newest = await run_views.newest_revision(tx, run)
             if newest is None:
                 raise NotFound(f"run {run.run}: not found in {run.project}/{run.domain}")
@@ -137,7 +137,7 @@ async def watch_run(op: Op, hub: Hub, run: RunKey, *, look_every: timedelta) -> 
 async def action_revision(op: Op, key: ActionKey) -> int | None:
     """Revision of the action's last change; None when there is no such action."""
     op.require(Permission.RUN_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         return await run_views.revision(tx, key)
 
 

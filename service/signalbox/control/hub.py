@@ -21,6 +21,8 @@ from signalbox.store.notify import CONNECTION_LOST, Channel
 
 _log = logger("control")
 _NONE: frozenset[str] = frozenset()
+_PACE = 0.01
+"""Seconds between two hints of a process to the others: each costs every process a wake-up. The first goes at once."""
 
 
 def run_topic(run: RunKey) -> str:
@@ -136,7 +138,7 @@ class Hub:
         for topic in set(topics):
             self._wake(topic)
             self._to_tell.add(topic)
-        self._told.set()
+            self._told.set()
 
     def drain(self) -> None:
         """End all streams cleanly: the process is about to stop."""
@@ -166,6 +168,7 @@ class Hub:
             self._told.clear()
             topics, self._to_tell = sorted(self._to_tell), set()
             await channel.tell(self._me, topics)
+            await asyncio.sleep(_PACE)
 
     async def _listen(self, channel: Channel) -> None:
         async for hint in channel.listen(timeout=5.0):

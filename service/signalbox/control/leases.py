@@ -94,7 +94,7 @@ async def sweep(op: Op, hub: Hub, held: Sequence[work.Held], *, system_retries: 
     """Take back what the calling cluster was granted and does not hold; gives how many."""
     op.require(Permission.CLUSTER_LINK)
     cluster = caller(op)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         granted = await work.held_by(tx, cluster)
     known = set(held)
     lost = [grant for grant in granted if grant not in known]
@@ -133,7 +133,7 @@ async def grant(
     next grants; it never changes while a run lives.
     """
     cluster = caller(op)
-    async with op.transaction() as tx:
+    async with op.db.autocommit() as tx:
         claim = await dispatch.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
         if claim is None:
             return None
@@ -154,14 +154,14 @@ async def grant(
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:
     """What the calling cluster must stop, with ids above `after`."""
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         return await outbox.aborts(tx, caller(op), after=after)
 
 
 async def heard_of(op: Op, *, session: str) -> bool:
     """The cluster is alive. False: a newer session has replaced this one."""
     op.require(Permission.CLUSTER_LINK)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         return await clusters.touch(tx, caller(op), session=session)
 
 

@@ -58,7 +58,7 @@ async def update(op: Op, key: ProjectKey, definition: bytes, *, state: State) ->
 async def get(op: Op, key: ProjectKey) -> Project:
     """Raises NotFound."""
     op.require(Permission.PROJECT_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         project = await projects.get(tx, key)
     if project is None:
         raise NotFound(f"project {key.project}: not found")
@@ -85,7 +85,7 @@ async def page(
 ) -> Page:
     """Projects by time of creation."""
     op.require(Permission.PROJECT_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await projects.page(
             tx, org, states=states, ids=ids, patterns=patterns, after=after, descending=descending, limit=limit + 1
         )

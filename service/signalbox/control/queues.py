@@ -29,7 +29,7 @@ async def configure(op: Op, queue: Queue) -> None:
 async def of_org(op: Op, org: str) -> Sequence[Queue]:
     """By name; a queue that nobody configured is not among them."""
     op.require(Permission.QUEUE_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         return await rows.of_org(tx, org)
 
 

@@ -6,22 +6,24 @@ must stop the attempt, not try again.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from signalbox.control import endings
 from signalbox.control.actions import cascade, publish
-from signalbox.control.hub import Hub, room_topic
+from signalbox.control.hub import Hub, ended_topic, room_topic, run_topic
 from signalbox.control.journal import Journal
 from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
 from signalbox.rules import attempts, names
 from signalbox.rules.phases import TERMINAL, Lease, Now, Phase, Reported, Verdict, judge
-from signalbox.store import actions, runs
+from signalbox.store import actions, plain_reports, runs
 from signalbox.store.actions import State
 from signalbox.store.cluster_events import NewClusterEvent
 from signalbox.store.db import Database
+from signalbox.store.plain_reports import PlainReport
 
 
 class Report(NamedTuple):
@@ -44,6 +46,16 @@ class Report(NamedTuple):
     log: bytes | None
     cluster_events: Sequence[tuple[datetime, bytes]] = ()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the report itself asks for no decision: it runs, or it succeeded and says where its outputs are."""
+        return (
+            self.epoch is not None
+            and not self.cluster_events
+            and self.key.org == self.cluster.org
+            and self.phase is (Phase.SUCCEEDED if self.output_uri else Phase.RUNNING)
+        )
+
 
 class Reporter:
     def __init__(self, db: Database, hub: Hub, *, system_retries: int) -> None:
@@ -53,6 +65,33 @@ class Reporter:
 
     async def apply(self, reports: Sequence[Report]) -> list[Verdict]:
         """What became of each, in order."""
+        taken = await self._take_plain(reports)
+        rest = [report for place, report in enumerate(reports) if place not in taken] if taken else reports
+        decided = iter(await self._decide(rest) if rest else [])
+        verdicts = [Verdict.ACCEPTED if place in taken else next(decided) for place in range(len(reports))]
+        self._hub.publish({room_topic(report.cluster) for report in reports if report.phase in TERMINAL})
+        for verdict, count in Counter(verdicts).items():
+            REPORTS.labels(verdict).inc(count)
+        return verdicts
+
+    async def _take_plain(self, reports: Sequence[Report]) -> set[int]:
+        """Places of the reports that were taken without anything to decide."""
+        often = Counter(report.key for report in reports)
+        plain: defaultdict[ClusterKey, list[int]] = defaultdict(list)
+        for place, report in enumerate(reports):
+            if report.is_plain and often[report.key] == 1:
+                plain[report.cluster].append(place)
+        taken: set[int] = set()
+        for cluster, places in sorted(plain.items()):
+            async with self._db.autocommit() as tx:
+                done = await plain_reports.take(tx, cluster, [_plain(reports[place]) for place in places])
+            taken.update(places[index - 1] for index in done)
+        self._hub.publish({run_topic(reports[place].key.run_key) for place in taken})
+        over = {reports[place].key.run_key for place in taken if reports[place].phase in TERMINAL}
+        self._hub.publish(ended_topic(run) for run in over)
+        return taken
+
+    async def _decide(self, reports: Sequence[Report]) -> list[Verdict]:
         async with self._db.transaction() as tx:
             locking = await runs.send_lock(tx, [report.key.run_key for report in reports])
             looking = await actions.send_states(tx, list(dict.fromkeys(report.key for report in reports)))
@@ -62,9 +101,6 @@ class Reporter:
             await cascade(tx, journal)
             await journal.write(tx)
         publish(self._hub, journal)
-        self._hub.publish({room_topic(report.cluster) for report in reports if report.phase in TERMINAL})
-        for verdict in verdicts:
-            REPORTS.labels(verdict).inc()
         return verdicts
 
     def _apply_one(self, journal: Journal, report: Report) -> Verdict:
@@ -115,6 +151,12 @@ class Reporter:
                 system=report.error_system,
                 system_retries=self._system_retries,
             )
+
+
+def _plain(report: Report) -> PlainReport:
+    return PlainReport(
+        report.key, report.attempt, report.epoch or 0, report.at, report.started_at, report.output_uri, report.log
+    )
 
 
 def _epoch_in_force(state: State | None) -> int:

@@ -85,7 +85,7 @@ class Preview(NamedTuple):
 async def preview(op: Op, org: str) -> list[Preview]:
     """What would be deleted now, by project and outcome, of the first 10,000 runs; nothing is changed."""
     op.require(Permission.RETENTION_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await retention.expired(tx, org, limit=_PREVIEWED)
     groups: defaultdict[tuple[str, str], list[Expired]] = defaultdict(list)
     for run in found:
@@ -98,7 +98,7 @@ async def preview(op: Op, org: str) -> list[Preview]:
 
 async def delete_expired(op: Op, *, limit: int) -> int:
     """Delete up to `limit` runs past their policy, each in a transaction of its own; gives how many."""
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await retention.expired(tx, None, limit=limit)
     deleted = 0
     for run in found:

@@ -101,7 +101,7 @@ async def watch_details(op: Op, hub: Hub, key: ActionKey, *, progress_every: tim
         while told.action.row.phase not in TERMINAL:
             quiet = not await _next_look(subscription, within=progress_every, apart=_ACTION_EVERY)
             # Most hints are about other actions of the run: first the one number that tells.
-            async with op.db.reading() as tx:
+            async with op.db.autocommit() as tx:
                 newest = await run_views.revision(tx, key)
             if quiet or newest != told.action.row.revision:
                 told = await details(op, key)
@@ -180,7 +180,7 @@ async def watch_actions(
     op.require(Permission.RUN_READ)
     types: dict[bytes, str] = {}
     with hub.subscribe(run_topic(run)) as subscription:
-        async with op.db.reading() as tx:
+        async with op.db.autocommit() as tx:
             seen = await _head(tx, run)
         # The pages are of different moments; whatever changed since `seen` is told again below.
         async for batch in _all_actions(op, run, types):
@@ -199,7 +199,7 @@ async def watch_actions(
 async def uris(op: Op, key: ActionKey) -> Uris:
     """Raises NotFound."""
     op.require(Permission.RUN_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await action_details.uris(tx, key)
     if found is None:
         raise NotFound(f"action {key}: not found")

@@ -113,7 +113,7 @@ async def _check_queue(tx: Tx, org: str, name: str) -> None:
 async def deployed_spec(op: Op, task: TaskKey) -> bytes:
     """Serialized TaskSpec of a deployed task. Raises NotFound."""
     op.require(Permission.TASK_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         spec = await tasks.spec(tx, task)
     if spec is None:
         raise NotFound(f"task {task}: not found")

@@ -35,7 +35,7 @@ async def deploy(op: Op, task: NewTask, spec: bytes, *, domains: Sequence[str]) 
 async def get(op: Op, key: TaskKey) -> tuple[TaskRow, bytes]:
     """The task and its serialized TaskSpec. Raises NotFound."""
     op.require(Permission.TASK_READ)
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await tasks.get(tx, key)
     if found is None:
         raise NotFound(f"task {key}: not found")

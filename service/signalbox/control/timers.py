@@ -27,7 +27,7 @@ _GRACE = timedelta(seconds=30)
 
 async def check(op: Op, hub: Hub, *, limit: int, system_retries: int) -> int:
     """Look at up to `limit` actions that are due; gives how many there were."""
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         due = await work.due(tx, limit=limit)
         OVERDUE.set(await work.overdue(tx, grace=_GRACE))
     for start in range(0, len(due), _CHUNK):

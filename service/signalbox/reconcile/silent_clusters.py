@@ -21,7 +21,7 @@ _BATCH = 500
 
 async def run(op: Op, hub: Hub, settings: Settings) -> int:
     """One pass; gives how many leases it looked at. What is left over is the next pass's."""
-    async with op.db.reading() as tx:
+    async with op.db.autocommit() as tx:
         found = await work.of_silent_clusters(tx, ttl=settings.lease_ttl, limit=_BATCH)
     by_cluster: defaultdict[ClusterKey, list[work.Held]] = defaultdict(list)
     for cluster, held in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import LiteralString, Self
+from typing import Self
 
 import psycopg
 from psycopg import AsyncConnection
@@ -67,8 +67,8 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[Tx]:
-        """Each statement by itself, on the newest state. Raises Unavailable."""
+    async def autocommit(self) -> AsyncGenerator[Tx]:
+        """Each statement by itself: on the newest state, committed with it. Raises as `transaction`."""
         with _translated():
             async with self._pool.connection() as connection:
                 yield connection
@@ -83,11 +83,6 @@ class Database:
 
 async def _configure(connection: AsyncConnection[TupleRow]) -> None:
     connection.adapters.register_dumper(list, ArrayDumper)
-
-
-def compact(statement: LiteralString) -> LiteralString:
-    """The statement without its indentation: the driver remembers how it parsed only statements below 4 KiB."""
-    return " ".join(statement.split())
 
 
 @contextmanager

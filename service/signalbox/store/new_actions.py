@@ -1,76 +1,34 @@
-"""New actions: their row, first event, work and audit row, written by one statement under the lock of their run."""
+"""New actions: their row, first event, work and audit row, written by one function under the lock of their run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from signalbox.ids import ActionKey
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Owner
 from signalbox.store.actions import Kind, columns
-from signalbox.store.db import Tx, compact
+from signalbox.store.db import Tx
+from signalbox.store.runs import columns as run_columns
 
-_INSERT = compact(
+_COLUMNS: LiteralString = """
+    %(org)s, %(project)s, %(domain)s, %(run)s, %(action)s, %(parent)s, %(kind)s, %(group_name)s, %(definition)s,
+    %(spec_digest)s, %(task_name)s, %(task_version)s, %(short_name)s, %(environment)s, %(input_uri)s, %(output_base)s,
+    %(user_retries)s, %(created_by)s, %(created_at)s, %(phase)s, %(owner)s, %(request_id)s, %(started_at)s,
+    %(ended_at)s, %(output_uri)s, %(queue)s, %(cache_scope)s, %(cache_key)s, %(cache_status)s, %(recovered_from)s,
+    %(queued_timeout)s, %(run_timeout)s, %(deadline_after)s, %(backoff_base)s, %(backoff_factor)s, %(backoff_cap)s,
+    %(cache_max_age)s"""
+_INSERT: LiteralString = "SELECT insert_actions(%(revision)s," + _COLUMNS + ")"
+_ENQUEUE_PLAIN: LiteralString = (
     """
-          WITH n AS MATERIALIZED (
-                SELECT *
-                  FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
-                              %(action)s::text[], %(revision)s::bigint[], %(parent)s::text[], %(kind)s::text[],
-                              %(group_name)s::text[], %(definition)s::bytea[], %(spec_digest)s::bytea[],
-                              %(task_name)s::text[], %(task_version)s::text[], %(short_name)s::text[],
-                              %(environment)s::text[], %(input_uri)s::text[], %(output_base)s::text[],
-                              %(user_retries)s::integer[], %(created_by)s::text[], %(created_at)s::timestamptz[],
-                              %(phase)s::text[], %(owner)s::text[], %(request_id)s::text[],
-                              %(started_at)s::timestamptz[], %(ended_at)s::timestamptz[], %(output_uri)s::text[],
-                              %(queue)s::text[], %(cache_scope)s::text[], %(cache_key)s::text[],
-                              %(cache_status)s::text[], %(recovered_from)s::text[], %(queued_timeout)s::interval[],
-                              %(run_timeout)s::interval[], %(deadline_after)s::interval[],
-                              %(backoff_base)s::interval[], %(backoff_factor)s::double precision[],
-                              %(backoff_cap)s::interval[], %(cache_max_age)s::interval[])
-                    AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
-                          task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
-                          created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
-                          cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
-                          deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
-               a AS (
-                INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
-                                    task_name, task_version, short_name, environment, input_uri, output_base,
-                                    user_retries, created_by, created_at, queued_at, revision, created_revision, phase,
-                                    attempt, started_at, ended_at, output_uri, queue, cache_scope, cache_key,
-                                    cache_status, recovered_from)
-                SELECT org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
-                       task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
-                       created_at, created_at, revision, revision, phase, 1, started_at, ended_at, output_uri, queue,
-                       cache_scope, cache_key, cache_status, recovered_from
-                  FROM n ORDER BY revision),
-               e AS (
-                INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
-                                   cluster, occurred_at)
-                SELECT org, project, domain, run, revision, name, parent, 'phase', phase, 1, 0, '',
-                       coalesce(ended_at, created_at)
-                  FROM n ORDER BY revision),
-               w AS (
-                INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
-                                  run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
-                                  cache_scope, cache_key, next_check)
-                SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
-                       clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
-                       cache_scope, nullif(cache_key, ''),
-                       clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
-                                                            ELSE interval '1 hour' END, queued_timeout, deadline_after)
-                  FROM n WHERE owner IS NOT NULL ORDER BY revision),
-               l AS (
-                INSERT INTO audit (org, principal, operation, resource, request_id, outcome)
-                SELECT org, created_by, 'action.enqueue', concat_ws('/', org, project, domain, run, name), request_id,
-                       'done'
-                  FROM n WHERE parent <> '')
-        UPDATE run r SET revision = k.revision
-          FROM (SELECT org, project, domain, run, max(revision) AS revision FROM n GROUP BY org, project, domain, run)
-            AS k
-         WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)"""
+    SELECT enqueue_plain(
+        %(at_org)s, %(at_project)s, %(at_domain)s, %(at_run)s,
+        %(above_org)s, %(above_project)s, %(above_domain)s, %(above_run)s, %(above_action)s,"""
+    + _COLUMNS
+    + ")"
 )
 
 
@@ -116,6 +74,11 @@ class NewAction(NamedTuple):
     is_serialized: bool = False
     """Of the actions with its cache key, one at a time is to run."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a task that needs nothing looked up: no cached result, no queue of its own."""
+        return self.kind is Kind.TASK and not self.cache_key and self.queue in ("", "default")
+
     def over(self, phase: Phase, *, output_uri: str) -> NewAction:
         """The same, answered at once."""
         return self._replace(
@@ -128,5 +91,23 @@ async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int])
 
     The root's own audit row is the run's; every other action gets one.
     """
+    await tx.execute(_INSERT, _columns(actions) | {"revision": list(revisions)})
+
+
+async def enqueue_plain(tx: Tx, actions: Sequence[NewAction]) -> bool:
+    """Lock the runs and insert the actions, in one round trip; False, and nothing happened, when one is not plain.
+
+    Plain are uncached tasks with interned specs, each once, that the tables say nothing special of: what is asked there
+    stands with the function, in `migrations/`. `queue` empty: its run's.
+    """
+    runs = sorted({action.key.run_key for action in actions})
+    above = sorted({action.key._replace(action=action.parent) for action in actions})
+    at = {f"at_{field}": values for field, values in run_columns(runs).items()}
+    parents = {f"above_{field}": values for field, values in columns(above).items()}
+    cursor = await tx.execute(_ENQUEUE_PLAIN, _columns(actions) | at | parents)
+    return await cursor.fetchone() == (True,)
+
+
+def _columns(actions: Sequence[NewAction]) -> dict[str, list[object]]:
     values = dict(zip(NewAction._fields, map(list, zip(*actions, strict=True)), strict=True))
-    await tx.execute(_INSERT, values | columns([a.key for a in actions]) | {"revision": list(revisions)})
+    return values | columns([a.key for a in actions])

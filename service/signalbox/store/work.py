@@ -168,15 +168,7 @@ async def become_parents(tx: Tx, keys: Sequence[ActionKey]) -> None:
 
     So that a tree deeper than a limit never waits for itself.
     """
-    await tx.execute(
-        """
-        UPDATE work w SET is_parent = true, has_slot = w.has_slot AND w.is_root
-          FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
-            AS k (org, project, domain, run, action)
-         WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)
-           AND NOT w.is_parent""",
-        columns(keys),
-    )
+    await tx.execute("SELECT become_parents(%(org)s, %(project)s, %(domain)s, %(run)s, %(action)s)", columns(keys))
 
 
 async def admit(tx: Tx, run: RunKey, *, max_actions: int) -> int:

@@ -1,0 +1,310 @@
+-- The three transactions that every node of every run needs, each in one round trip: an enqueue, a claim, a report.
+--
+-- Each of them locks first and looks afterwards, in statements of their own: what they see is what the lock protects.
+-- They decide nothing that is not plain: what asks for a decision is left to the program, which has all the rules.
+
+-- Insert actions of locked runs, none of which exists: their row, first event, work and audit row; and the runs' newest
+-- revisions. The root's own audit row is the run's. `owner` null: the action is over already and needs no work.
+CREATE FUNCTION insert_actions(
+    p_revision bigint[], p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[],
+    p_parent text[], p_kind text[], p_group_name text[], p_definition bytea[], p_spec_digest bytea[],
+    p_task_name text[], p_task_version text[], p_short_name text[], p_environment text[], p_input_uri text[],
+    p_output_base text[], p_user_retries integer[], p_created_by text[], p_created_at timestamptz[], p_phase text[],
+    p_owner text[], p_request_id text[], p_started_at timestamptz[], p_ended_at timestamptz[], p_output_uri text[],
+    p_queue text[], p_cache_scope text[], p_cache_key text[], p_cache_status text[], p_recovered_from text[],
+    p_queued_timeout interval[], p_run_timeout interval[], p_deadline_after interval[], p_backoff_base interval[],
+    p_backoff_factor double precision[], p_backoff_cap interval[], p_cache_max_age interval[]
+) RETURNS void LANGUAGE sql AS $$
+      WITH n AS MATERIALIZED (
+            SELECT *
+              FROM unnest(p_org, p_project, p_domain, p_run, p_action, p_revision, p_parent, p_kind, p_group_name,
+                          p_definition, p_spec_digest, p_task_name, p_task_version, p_short_name, p_environment,
+                          p_input_uri, p_output_base, p_user_retries, p_created_by, p_created_at, p_phase, p_owner,
+                          p_request_id, p_started_at, p_ended_at, p_output_uri, p_queue, p_cache_scope, p_cache_key,
+                          p_cache_status, p_recovered_from, p_queued_timeout, p_run_timeout, p_deadline_after,
+                          p_backoff_base, p_backoff_factor, p_backoff_cap, p_cache_max_age)
+                AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
+                      task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
+                      created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
+                      cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
+                      deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
+           a AS (
+            INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
+                                task_name, task_version, short_name, environment, input_uri, output_base,
+                                user_retries, created_by, created_at, queued_at, revision, created_revision, phase,
+                                attempt, started_at, ended_at, output_uri, queue, cache_scope, cache_key,
+                                cache_status, recovered_from)
+            SELECT org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
+                   task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
+                   created_at, created_at, revision, revision, phase, 1, started_at, ended_at, output_uri, queue,
+                   cache_scope, cache_key, cache_status, recovered_from
+              FROM n ORDER BY revision),
+           e AS (
+            INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
+                               cluster, occurred_at)
+            SELECT org, project, domain, run, revision, name, parent, 'phase', phase, 1, 0, '',
+                   coalesce(ended_at, created_at)
+              FROM n ORDER BY revision),
+           w AS (
+            INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
+                              run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                              cache_scope, cache_key, next_check)
+            SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
+                   clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
+                   cache_scope, nullif(cache_key, ''),
+                   clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
+                                                        ELSE interval '1 hour' END, queued_timeout, deadline_after)
+              FROM n WHERE owner IS NOT NULL ORDER BY revision),
+           l AS (
+            INSERT INTO audit (org, principal, operation, resource, request_id, outcome)
+            SELECT org, created_by, 'action.enqueue', concat_ws('/', org, project, domain, run, name), request_id,
+                   'done'
+              FROM n WHERE parent <> '')
+    UPDATE run r SET revision = k.revision
+      FROM (SELECT org, project, domain, run, max(revision) AS revision FROM n GROUP BY org, project, domain, run)
+        AS k
+     WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)
+$$;
+
+-- Actions have children now: they mostly wait, and give up their place in limits. A root keeps its run's slot, so that a
+-- tree deeper than a limit never waits for itself.
+CREATE FUNCTION become_parents(p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[])
+RETURNS void LANGUAGE sql AS $$
+    UPDATE work w SET is_parent = true, has_slot = w.has_slot AND w.is_root
+      FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS k (org, project, domain, run, action)
+     WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)
+       AND NOT w.is_parent
+$$;
+
+-- Enqueue task actions if all of them are plain: new, below parents that are not over, in runs that are not being
+-- aborted, have no limit of actions and recover from none. Gives whether; if not, nothing has happened.
+-- `p_at_*`: each run once, in key order. `p_above_*`: each parent once.
+CREATE FUNCTION enqueue_plain(
+    p_at_org text[], p_at_project text[], p_at_domain text[], p_at_run text[],
+    p_above_org text[], p_above_project text[], p_above_domain text[], p_above_run text[], p_above_action text[],
+    p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[],
+    p_parent text[], p_kind text[], p_group_name text[], p_definition bytea[], p_spec_digest bytea[],
+    p_task_name text[], p_task_version text[], p_short_name text[], p_environment text[], p_input_uri text[],
+    p_output_base text[], p_user_retries integer[], p_created_by text[], p_created_at timestamptz[], p_phase text[],
+    p_owner text[], p_request_id text[], p_started_at timestamptz[], p_ended_at timestamptz[], p_output_uri text[],
+    p_queue text[], p_cache_scope text[], p_cache_key text[], p_cache_status text[], p_recovered_from text[],
+    p_queued_timeout interval[], p_run_timeout interval[], p_deadline_after interval[], p_backoff_base interval[],
+    p_backoff_factor double precision[], p_backoff_cap interval[], p_cache_max_age interval[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_plain boolean;
+    v_revision bigint[];
+    v_queue text[];
+BEGIN
+    SELECT count(*) = cardinality(p_at_run) AND bool_and(plain) INTO v_plain
+      FROM (SELECT r.abort_requested_at IS NULL AND r.max_actions = 0 AND r.recover_run IS NULL AS plain
+              FROM run r
+              JOIN unnest(p_at_org, p_at_project, p_at_domain, p_at_run)
+                AS k (org, project, domain, name) USING (org, project, domain, name)
+             ORDER BY r.org, r.project, r.domain, r.name
+               FOR NO KEY UPDATE OF r) locked;
+    IF v_plain IS NOT TRUE THEN
+        RETURN false;
+    END IF;
+
+    SELECT count(*) = cardinality(p_above_action)
+           AND bool_and(a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered'))
+           AND NOT EXISTS (
+                SELECT 1 FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS n (org, project, domain, run, name)
+                  JOIN action o USING (org, project, domain, run, name)) INTO v_plain
+      FROM action a
+      JOIN unnest(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action)
+        AS k (org, project, domain, run, name) USING (org, project, domain, run, name);
+    IF v_plain IS NOT TRUE THEN
+        RETURN false;
+    END IF;
+
+    SELECT array_agg(revision + place ORDER BY at), array_agg(coalesce(nullif(n.queue, ''), n.of_run) ORDER BY at)
+      INTO v_revision, v_queue
+      FROM (SELECT n.queue, r.queue AS of_run, r.revision, n.at,
+                   row_number() OVER (PARTITION BY r.org, r.project, r.domain, r.name ORDER BY n.at) AS place
+              FROM unnest(p_org, p_project, p_domain, p_run, p_queue)
+                     WITH ORDINALITY AS n (org, project, domain, run, queue, at)
+              JOIN run r ON (r.org, r.project, r.domain, r.name) = (n.org, n.project, n.domain, n.run)) n;
+    PERFORM insert_actions(
+        v_revision, p_org, p_project, p_domain, p_run, p_action, p_parent, p_kind, p_group_name, p_definition,
+        p_spec_digest, p_task_name, p_task_version, p_short_name, p_environment, p_input_uri, p_output_base,
+        p_user_retries, p_created_by, p_created_at, p_phase, p_owner, p_request_id, p_started_at, p_ended_at,
+        p_output_uri, v_queue, p_cache_scope, p_cache_key, p_cache_status, p_recovered_from, p_queued_timeout,
+        p_run_timeout, p_deadline_after, p_backoff_base, p_backoff_factor, p_backoff_cap, p_cache_max_age);
+    PERFORM become_parents(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action);
+    RETURN true;
+END
+$$;
+
+-- Lease up to `p_limit` waiting attempts to the cluster, as store/dispatch.py says. One dispatch an org at a time, until
+-- commit. No row: the stream is not the cluster's newest. Else the first row has nothing but `room`: how many attempts
+-- the cluster could take before these grants.
+CREATE FUNCTION claim(p_org text, p_cluster text, p_stream bigint, p_limit integer)
+RETURNS TABLE (room integer, place bigint, project text, domain text, run text, action text, attempt integer,
+               epoch bigint, parent text, group_name text, spec_digest bytea, input_uri text, output_base text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_room integer;
+BEGIN
+    -- A lost grant is only granted anew, under another epoch: its commit need not wait for the disk.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pg_advisory_xact_lock(hashtextextended('dispatch/' || p_org, 0));
+    -- FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
+    SELECT greatest(0, capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name))
+      INTO v_room
+      FROM cluster c WHERE org = p_org AND name = p_cluster AND stream = p_stream FOR SHARE OF c;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    room := v_room;
+    RETURN NEXT;
+    IF v_room = 0 THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+      WITH RECURSIVE lane (queue, is_root, project) AS (
+            (SELECT queue, is_root, project FROM work
+              WHERE org = p_org AND owner = 'dispatch' ORDER BY queue, is_root, project LIMIT 1)
+             UNION ALL
+            SELECT n.queue, n.is_root, n.project
+              FROM lane l
+             CROSS JOIN LATERAL (
+                   SELECT w.queue, w.is_root, w.project FROM work w
+                    WHERE w.org = p_org AND w.owner = 'dispatch'
+                      AND (w.queue, w.is_root, w.project) > (l.queue, l.is_root, l.project)
+                    ORDER BY w.queue, w.is_root, w.project LIMIT 1) n),
+           open AS MATERIALIZED (
+            SELECT l.queue, l.is_root, l.project, coalesce(q.priority, 0) AS priority,
+                   coalesce(q.fairness, 'round_robin') AS fairness, t.at AS served_at,
+                   least(p_limit, v_room, CASE WHEN q.max_actions IS NOT NULL THEN q.max_actions - (
+                         SELECT count(*) FROM work w
+                          WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
+                            AND NOT w.is_parent) END) AS room,
+                   CASE WHEN q.max_runs IS NOT NULL THEN q.max_runs - (
+                         SELECT count(*) FROM work w
+                          WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
+                            AND w.is_root) END AS run_room
+              FROM lane l
+              LEFT JOIN queue q ON q.org = p_org AND q.name = l.queue
+              LEFT JOIN queue_turn t ON (t.org, t.queue, t.project) = (p_org, l.queue, l.project)
+             WHERE q.clusters IS NULL OR q.clusters = '{}' OR p_cluster = ANY(q.clusters)),
+           candidate AS (
+            SELECT o.queue, o.is_root, o.project, o.priority, o.fairness, o.served_at, o.room, o.run_room,
+                   c.domain, c.run, c.action, c.id,
+                   row_number() OVER (PARTITION BY o.queue, o.project ORDER BY c.id) AS turn
+              FROM open o
+             CROSS JOIN LATERAL (
+                   SELECT w.domain, w.run, w.action, w.id FROM work w
+                    WHERE w.org = p_org AND w.owner = 'dispatch' AND w.queue = o.queue
+                      AND w.is_root = o.is_root AND w.project = o.project
+                    ORDER BY w.id LIMIT greatest(0, CASE WHEN o.is_root THEN least(o.room, o.run_room)
+                                                         ELSE o.room END)) c),
+           ranked AS (
+            SELECT c.*, row_number() OVER (PARTITION BY c.queue, c.is_root ORDER BY place) AS run_place
+              FROM (SELECT c.*, row_number() OVER (
+                            ORDER BY c.priority DESC, c.queue, CASE c.fairness WHEN 'fifo' THEN 0 ELSE c.turn END,
+                                     CASE c.fairness WHEN 'fifo' THEN NULL ELSE c.served_at END NULLS FIRST, c.id
+                           ) AS place
+                      FROM candidate c) c),
+           admitted AS (
+            SELECT r.*, row_number() OVER (PARTITION BY r.queue ORDER BY r.place) AS queue_place
+              FROM ranked r WHERE NOT r.is_root OR r.run_room IS NULL OR r.run_place <= r.run_room),
+           chosen AS MATERIALIZED (
+            SELECT w.org, w.project, w.domain, w.run, w.action, a.place, a.queue
+              FROM (SELECT * FROM admitted WHERE queue_place <= room
+                     ORDER BY place LIMIT least(p_limit, v_room)) a
+              JOIN work w ON w.org = p_org
+               AND (w.project, w.domain, w.run, w.action) = (a.project, a.domain, a.run, a.action)
+               AND w.owner = 'dispatch'
+               FOR NO KEY UPDATE OF w SKIP LOCKED),
+           served AS (
+            INSERT INTO queue_turn (org, queue, project, at)
+            SELECT p_org, queue, project, clock_timestamp() FROM chosen
+             WHERE queue IN (SELECT queue FROM open GROUP BY queue HAVING count(DISTINCT project) > 1)
+             GROUP BY queue, project
+                ON CONFLICT ON CONSTRAINT queue_turn_pkey DO UPDATE SET at = excluded.at),
+           granted AS (
+            -- Epochs are never minted twice, also when a crash loses a commit: they grow with time, and are random.
+            UPDATE work w
+               SET owner = 'cluster', cluster = p_cluster, granted_at = clock_timestamp(),
+                   epoch = greatest(w.epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576
+                                                 + floor(random() * 1048576)::bigint)
+              FROM chosen c
+             WHERE (w.org, w.project, w.domain, w.run, w.action) = (c.org, c.project, c.domain, c.run, c.action)
+         RETURNING w.org, w.project, w.domain, w.run, w.action, w.attempt, w.epoch, c.place)
+    SELECT v_room, g.place, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
+           a.spec_digest, a.input_uri, a.output_base
+      FROM granted g
+      JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
+     ORDER BY g.place;
+END
+$$;
+
+-- Take reports of a cluster that say RUNNING or SUCCEEDED, one an action, where that is plain: the lease is in force, the
+-- action has no children, limits of time, abort, cached result or root's duties, and its run no limit of actions. Gives
+-- the places, from 1, of those that were taken; of the others nothing has happened.
+-- `p_at_*`: each run once, in key order. `p_output_uri`: null while the attempt runs.
+CREATE FUNCTION report_plain(
+    p_org text, p_cluster text, p_at_project text[], p_at_domain text[], p_at_run text[],
+    p_project text[], p_domain text[], p_run text[], p_action text[], p_attempt integer[], p_epoch bigint[],
+    p_at timestamptz[], p_started_at timestamptz[], p_output_uri text[], p_log bytea[]
+) RETURNS integer[] LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_taken integer[];
+BEGIN
+    PERFORM 1
+       FROM run r
+       JOIN unnest(p_at_project, p_at_domain, p_at_run) AS k (project, domain, name) USING (project, domain, name)
+      WHERE r.org = p_org
+      ORDER BY r.project, r.domain, r.name
+        FOR NO KEY UPDATE OF r;
+      WITH taken AS MATERIALIZED (
+            SELECT k.*, a.parent,
+                   r.revision + row_number() OVER (PARTITION BY r.project, r.domain, r.name ORDER BY k.place) AS revision
+              FROM unnest(p_project, p_domain, p_run, p_action, p_attempt, p_epoch, p_at, p_started_at, p_output_uri,
+                          p_log) WITH ORDINALITY
+                AS k (project, domain, run, action, attempt, epoch, at, started_at, output_uri, log, place)
+              JOIN work w ON w.org = p_org
+               AND (w.project, w.domain, w.run, w.action) = (k.project, k.domain, k.run, k.action)
+               AND (w.cluster, w.attempt, w.epoch) = (p_cluster, k.attempt, k.epoch)
+               AND NOT w.is_root AND NOT w.is_parent AND w.queued_timeout IS NULL AND w.run_timeout IS NULL
+               AND w.cache_key IS NULL
+              JOIN action a ON a.org = p_org
+               AND (a.project, a.domain, a.run, a.name) = (k.project, k.domain, k.run, k.action)
+               AND a.abort_requested_at IS NULL AND a.timeout_cause = ''
+               AND (k.output_uri IS NOT NULL OR a.phase IN ('queued', 'waiting_for_resources', 'initializing'))
+              JOIN run r ON r.org = p_org AND (r.project, r.domain, r.name) = (k.project, k.domain, k.run)
+               AND r.max_actions = 0),
+           changed AS (
+            UPDATE action a
+               SET revision = t.revision, epoch = t.epoch, cluster = p_cluster,
+                   phase = CASE WHEN t.output_uri IS NULL THEN 'running' ELSE 'succeeded' END,
+                   started_at = coalesce(t.started_at, a.started_at),
+                   ended_at = CASE WHEN t.output_uri IS NOT NULL THEN t.at END,
+                   output_uri = coalesce(t.output_uri, a.output_uri), error_recoverable = false,
+                   log = coalesce(t.log, a.log)
+              FROM taken t
+             WHERE a.org = p_org AND (a.project, a.domain, a.run, a.name) = (t.project, t.domain, t.run, t.action)),
+           over AS (
+            DELETE FROM work w
+             USING taken t
+             WHERE w.org = p_org AND (w.project, w.domain, w.run, w.action) = (t.project, t.domain, t.run, t.action)
+               AND t.output_uri IS NOT NULL),
+           told AS (
+            INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
+                               cluster, occurred_at)
+            SELECT p_org, project, domain, run, revision, action, parent, 'phase',
+                   CASE WHEN output_uri IS NULL THEN 'running' ELSE 'succeeded' END, attempt, epoch, p_cluster, at
+              FROM taken ORDER BY project, domain, run, revision),
+           counted AS (
+            UPDATE run r SET revision = n.revision
+              FROM (SELECT project, domain, run, max(revision) AS revision FROM taken GROUP BY project, domain, run) n
+             WHERE r.org = p_org AND (r.project, r.domain, r.name) = (n.project, n.domain, n.run))
+    SELECT coalesce(array_agg(place ORDER BY place), '{}') INTO v_taken FROM taken;
+    RETURN v_taken;
+END
+$$;
