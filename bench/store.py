@@ -106,11 +106,12 @@ async def _engine(conninfo: str, *, number: int, count: int, batch: int) -> dict
             kind=Kind.CLUSTER, subject="bench", name="bench", roles=frozenset({Role.CLUSTER}), cluster=CLUSTER
         )
         op = Op(who=agent, now=NOW, request_id="bench", db=db)
-        stream = await leases.begin(op, hub, CLUSTER, session=f"s{number}", capacity=count + 10, facts=FACTS)
+        begun = await leases.begin(op, hub, CLUSTER, session=f"s{number}", capacity=count + 10, facts=FACTS)
+        stream = leases.Stream(number=begun)
         granted: list[Granted] = []
 
         async def lease() -> None:
-            grants = await leases.grant(op, stream=stream, known_specs=set(), contexts={})
+            grants = await leases.grant(op, stream, ttl=timedelta(hours=1))
             assert grants is not None
             granted.extend(grants.granted)
 

@@ -12,7 +12,7 @@ from signalbox.rules.timers import Owner
 from signalbox.store import clusters, queues
 from signalbox.store.dispatch import Granted
 from signalbox.store.queues import Fairness, Queue
-from support.engine import FACTS, RUN, Engine, new_action, report
+from support.engine import FACTS, RUN, TTL, Engine, held, new_action, report
 
 OTHER_PROJECT = RUN._replace(project="other", run="o1")
 
@@ -64,7 +64,7 @@ async def test_two_clusters_together_never_exceed_a_limit(engine: Engine) -> Non
     stream = await leases.begin(agent, engine.hub, other, session="t1", capacity=100, facts=FACTS)
 
     async def of_the_other() -> list[Granted]:
-        grants = await leases.grant(agent, stream=stream, known_specs=set(), contexts={})
+        grants = await leases.grant(agent, leases.Stream(number=stream), ttl=TTL)
         return grants.granted if grants else []
 
     rounds = await asyncio.gather(*(of_the_other() for _ in range(4)), *(engine.lease() for _ in range(4)))
@@ -128,6 +128,34 @@ async def test_a_first_in_first_out_queue_gives_no_turns(engine: Engine) -> None
     await fill(engine, "line", "b1", run=OTHER_PROJECT)
 
     assert list(await engine.lease()) == ["a1", "a2", "a3", "b1"]
+
+
+async def test_queues_of_one_priority_take_turns(engine: Engine) -> None:
+    """Whatever they are called: the backlog of one never starves another."""
+    root = (await engine.lease())["a0"]
+    await configure(engine, "alpha")
+    await configure(engine, "beta")
+    await fill(engine, "alpha", "a1", "a2", "a3", "a4", "a5", "a6")
+    await fill(engine, "beta", "b1", "b2")
+    await engine.open_stream(held(root), capacity=1)
+
+    order: list[str] = []
+    for _ in range(8):
+        (granted,) = (await engine.lease()).values()
+        order.append(granted.action)
+        await engine.report(report(granted, Phase.SUCCEEDED))
+
+    assert order == ["a1", "b1", "a2", "b2", "a3", "a4", "a5", "a6"]
+
+
+async def test_a_batch_is_shared_by_queues_of_one_priority(engine: Engine) -> None:
+    await engine.lease()
+    await configure(engine, "alpha")
+    await configure(engine, "beta")
+    await fill(engine, "alpha", "a1", "a2", "a3")
+    await fill(engine, "beta", "b1", "b2")
+
+    assert list(await engine.lease()) == ["a1", "b1", "a2", "b2", "a3"]
 
 
 async def test_a_queue_goes_to_its_clusters_only(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from signalbox.op import RECONCILER, Op
 from signalbox.reconcile import silent_clusters
 from signalbox.rules.phases import Phase, Verdict
 from signalbox.settings import Settings
-from support.engine import CLUSTER, NOW, Engine, held, new_action, report
+from support.engine import CLUSTER, NOW, RUN, TTL, Engine, held, new_action, report
 
 
 async def test_an_attempt_is_granted_once_however_many_ask(engine: Engine) -> None:
@@ -26,19 +26,53 @@ async def test_an_attempt_is_granted_once_however_many_ask(engine: Engine) -> No
     assert len(granted) == len(set(granted)) == 301
 
 
-async def test_no_more_is_granted_than_the_cluster_wants_to_hold(engine: Engine) -> None:
+async def test_no_more_is_granted_than_the_cluster_wants_to_hold_beside_parents(engine: Engine) -> None:
     await engine.enqueue(*(new_action(f"c{i}") for i in range(10)))
     await engine.open_stream(capacity=4)
 
-    assert len(await engine.lease()) == 4
+    assert list(await engine.lease()) == ["a0", "c0", "c1", "c2"]
+    assert list(await engine.lease()) == ["c3"]
     assert await engine.lease() == {}
+
+
+async def test_a_cluster_full_of_parents_runs_their_children(engine: Engine) -> None:
+    """Counted as the others, two parents on two places would wait for their children for ever."""
+    other = RUN._replace(run="r2")
+    await engine.open_stream(capacity=2)
+    await engine.lease()
+    await engine.begin(other)
+    await engine.lease()
+    assert await engine.lease() == {}
+    await engine.enqueue(new_action("c1"), new_action("c2", run=other))
+
+    assert list(await engine.lease()) == ["c1", "c2"]
+
+
+async def test_what_a_stream_knows_of_its_room_is_not_counted_anew(engine: Engine) -> None:
+    await engine.enqueue(*(new_action(f"c{i}") for i in range(150)))
+    await engine.open_stream(capacity=140)
+    stream = leases.Stream(number=engine.stream)
+
+    granted = [len(grants.granted) for _ in range(4) if (grants := await leases.grant(engine.agent(), stream, ttl=TTL))]
+
+    assert granted == [100, 41, 0, 0]  # the root is a parent, and takes no room
+    assert stream.room is None
+
+
+async def test_a_silent_cluster_is_granted_nothing_until_it_is_heard_of(engine: Engine) -> None:
+    silence(engine, timedelta(seconds=31))
+
+    assert await engine.lease() == {}
+
+    await engine.open_stream()
+    assert list(await engine.lease()) == ["a0"]
 
 
 async def test_only_the_newest_stream_is_given_grants(engine: Engine) -> None:
     old = engine.stream
     await engine.open_stream()
 
-    assert await leases.grant(engine.agent(), stream=old, known_specs=set(), contexts={}) is None
+    assert await leases.grant(engine.agent(), leases.Stream(number=old), ttl=TTL) is None
 
 
 async def test_a_grant_that_never_arrived_is_granted_anew_as_the_same_attempt(engine: Engine) -> None:
@@ -93,6 +127,7 @@ async def test_a_cluster_that_fell_silent_loses_its_leases_by_the_databases_cloc
     assert await silent_clusters.run(op, engine.hub, settings) == 1
 
     assert await engine.report(report(granted, Phase.RUNNING)) == [Verdict.STALE_EPOCH]
+    await engine.open_stream()
     assert (await engine.lease())["a0"].epoch > granted.epoch
 
 

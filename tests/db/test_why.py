@@ -40,9 +40,10 @@ async def test_what_is_in_line_and_what_runs_and_what_is_over(engine: Engine) ->
 async def test_a_full_cluster(engine: Engine) -> None:
     await engine.open_stream(capacity=1)
     await engine.lease()
-    await engine.enqueue(new_action("c1"))
+    await engine.enqueue(new_action("c1"), new_action("c2"))
+    assert list(await engine.lease()) == ["c1"]
 
-    assert await why(engine, new_action("c1").key) == "all clusters of queue default are full: one"
+    assert await why(engine, new_action("c2").key) == "all clusters of queue default are full: one"
 
 
 async def test_a_silent_cluster_and_clusters_that_the_queue_does_not_go_to(engine: Engine) -> None:

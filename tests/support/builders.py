@@ -251,10 +251,9 @@ def _task_action(
 async def _insert(tx: Tx, new: list[NewAction]) -> None:
     """As the product does it: with revisions, events and work."""
     locked = await runs.lock(tx, [action.key.run_key for action in new])
-    for run, state in locked.items():
+    for run in locked:
         mine = [action for action in new if action.key.run_key == run]
-        revisions = range(state.revision + 1, state.revision + 1 + len(mine))
         for name in {action.task_name for action in mine if action.kind is Kind.TASK}:
             body = a_spec(name).SerializeToString(deterministic=True)
             await specs.intern(tx, run.org, {specs.digest(body): body})
-        await new_actions.insert(tx, mine, revisions)
+        await new_actions.insert(tx, mine)

@@ -30,6 +30,7 @@ CLUSTER = ClusterKey("local", "one")
 SPEC = b"spec"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FACTS = clusters.Facts(dataproxy_endpoint="http://localhost:1", storage_prefix="file:///store", agent_version="test")
+TTL = timedelta(seconds=30)
 USER_ERROR = run_definition_pb2.ErrorInfo(kind=run_definition_pb2.ErrorInfo.KIND_USER, message="no").SerializeToString()
 
 
@@ -107,7 +108,7 @@ class Engine:
 
     async def lease(self, stream: int | None = None) -> dict[str, Granted]:
         """What is granted now, by action."""
-        grants = await leases.grant(self.agent(), stream=stream or self.stream, known_specs=set(), contexts={})
+        grants = await leases.grant(self.agent(), leases.Stream(number=stream or self.stream), ttl=TTL)
         assert grants is not None, "the stream is not the newest"
         return {granted.action: granted for granted in grants.granted}
 

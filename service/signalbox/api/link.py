@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from time import monotonic
@@ -13,15 +15,15 @@ from signalbox.api import wire
 from signalbox.api.interceptors import Handlers, validate
 from signalbox.control import leases
 from signalbox.control.batch import Batch
-from signalbox.control.hub import Hub, cluster_topic, room_topic, work_topic
+from signalbox.control.hub import Hub, cluster_topic, freed_topic, room_topic, work_topic
 from signalbox.control.reports import Report
 from signalbox.errors import Invalid, SignalboxError
-from signalbox.ids import ClusterKey, RunKey
+from signalbox.ids import ClusterKey
 from signalbox.op import Op
 from signalbox.rules import names
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Settings
-from signalbox.store import clusters, dispatch, outbox, runs, work
+from signalbox.store import clusters, dispatch, outbox, work
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
 
 _SERVICE = "signalbox.cluster.v1.ClusterLinkService"
@@ -44,6 +46,8 @@ class Link:
         self._hub = hub
         self._settings = settings
         self._heard: dict[ClusterKey, tuple[float, str]] = {}
+        # Claims of an org wait for each other: here, not with one of the pool's connections in hand.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def handlers(self) -> Handlers:
         return {
@@ -69,7 +73,7 @@ class Link:
         if not request.session_id:
             raise Invalid("session_id: needed")
         with self._hub.subscribe(work_topic(cluster.org), cluster_topic(cluster)) as subscription:
-            stream = await leases.begin(
+            number = await leases.begin(
                 op,
                 self._hub,
                 cluster,
@@ -81,21 +85,22 @@ class Link:
             await leases.sweep(op, self._hub, held, system_retries=self._settings.system_retries)
             yield self._progress()
             told = 0
-            sent_specs: set[bytes] = set()
-            contexts: dict[RunKey, runs.Context] = {}
+            stream = leases.Stream(number=number)
             look_for_aborts = True
             while True:
-                grants = await leases.grant(op, stream=stream, known_specs=sent_specs, contexts=contexts)
+                async with self._turns[cluster.org]:
+                    grants = await leases.grant(op, stream, ttl=self._settings.lease_ttl)
                 if grants is None:
                     return  # a newer stream of this cluster has taken over
                 if grants.granted:
-                    sent_specs |= set(grants.specs)
                     yield pb.LeaseResponse(grants=_grants(grants))
                 if look_for_aborts and (aborts := await leases.aborts(op, after=told)):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
                 more = len(grants.granted) == leases.GRANT_BATCH
                 if more or (grants.full and subscription.also(room_topic(cluster))):
+                    continue
+                if grants.limited and subscription.also(freed_topic(cluster.org)):
                     continue
                 heard = await subscription.changed(within=self._settings.progress_every)
                 look_for_aborts = not heard or cluster_topic(cluster) in subscription.woken

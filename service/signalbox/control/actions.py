@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from signalbox.control import cache
-from signalbox.control.hub import Hub, cluster_topic, ended_topic, run_topic, scope_topic, work_topic
+from signalbox.control.hub import Hub, cluster_topic, ended_topic, freed_topic, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
 from signalbox.errors import Conflict, Invalid, NotFound, SignalboxError
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
@@ -143,12 +143,7 @@ async def _insert(
     inherited = [_inherited(action, locked[action.key.run_key]) for action in new]
     recovered = await _recovered(tx, inherited, locked)
     resolved = await cache.answered(tx, recovered, {a.key: locked[a.key.run_key] for a in recovered})
-    newest = {key: run.revision for key, run in locked.items()}
-    revisions: list[int] = []
-    for action in resolved:
-        newest[action.key.run_key] += 1
-        revisions.append(newest[action.key.run_key])
-    await new_actions.insert(tx, resolved, revisions)
+    await new_actions.insert(tx, resolved)
     waiting = [action for action in resolved if action.owner is not None]
     if parents := {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents:
         await work.become_parents(tx, sorted(parents))
@@ -219,6 +214,7 @@ def publish(hub: Hub, journal: Journal) -> None:
     """Wake whom the journal's changes concern; call after commit."""
     hub.publish(run_topic(run) for run in journal.runs)
     hub.publish(ended_topic(run) for run in {key.run_key for key in journal.ended})
+    hub.publish(freed_topic(key.org) for key in journal.ended)
     hub.publish(cluster_topic(cluster) for cluster in journal.told)
     hub.publish(scope_topic(key.run_key.scope) for key in journal.ended if key.action == ROOT_ACTION)
     hub.publish(work_topic(org) for org in journal.queued)

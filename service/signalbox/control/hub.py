@@ -55,6 +55,11 @@ def room_topic(cluster: ClusterKey) -> str:
     return f"room/{cluster}"
 
 
+def freed_topic(org: str) -> str:
+    """Something that a cluster held has ended: a limited queue may have a place."""
+    return f"freed/{org}"
+
+
 class StreamOver(Exception):  # not an error: the stream ends cleanly and its client comes again
     """The stream has lived long enough, or the process is about to stop."""
 

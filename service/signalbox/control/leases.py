@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from signalbox.control import endings
@@ -111,45 +111,57 @@ async def sweep(op: Op, hub: Hub, held: Sequence[work.Held], *, system_retries: 
     return len(lost)
 
 
+@dataclass(kw_only=True)
+class Stream:
+    """A cluster's lease stream: what it was told already, so that grants only name it, and what room the cluster has.
+
+    `contexts` never change while a run lives. `room`: as of the last claim; None when it must be counted.
+    """
+
+    number: int
+    specs: set[bytes] = field(default_factory=set[bytes])
+    contexts: dict[runs.RunKey, runs.Context] = field(default_factory=dict[runs.RunKey, runs.Context])
+    room: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grants:
-    """Grants in arrival order, with the specs that they name (by digest) and the context of their runs.
+    """Grants in arrival order, with the specs that the stream has not had yet (by digest), and their runs' contexts.
 
-    `full`: the cluster holds all that it wants to; more only when something has ended.
+    `full`: the cluster holds all that it wants to; more only when something of it has ended. `limited`: limits of
+    queues may have held something back, until something of the org has ended.
     """
 
     granted: list[dispatch.Granted]
     full: bool
+    limited: bool
     specs: dict[bytes, bytes]
     runs: dict[runs.RunKey, runs.Context]
 
 
-async def grant(
-    op: Op, *, stream: int, known_specs: set[bytes], contexts: dict[runs.RunKey, runs.Context]
-) -> Grants | None:
+async def grant(op: Op, stream: Stream, *, ttl: timedelta) -> Grants | None:
     """The next grants for the calling cluster; None when another stream has replaced this one.
 
-    `specs` has only those that are not in `known_specs`. `contexts`: what the stream knows of runs, kept here for its
-    next grants; it never changes while a run lives.
+    `ttl`: a cluster silent for longer gets none.
     """
     cluster = caller(op)
     async with op.db.autocommit() as tx:
-        claim = await dispatch.claim(tx, cluster, stream=stream, limit=GRANT_BATCH)
+        claim = await dispatch.claim(tx, cluster, stream=stream.number, limit=GRANT_BATCH, room=stream.room, ttl=ttl)
         if claim is None:
             return None
+        stream.room = claim.room if claim.room >= GRANT_BATCH else None
         granted = claim.granted
-        if not granted:
-            return Grants(granted=[], full=claim.full, specs={}, runs={})
-        wanted = {g.spec_digest for g in granted} - known_specs
+        wanted = {g.spec_digest for g in granted} - stream.specs
         bodies = await specs.bodies(tx, cluster.org, sorted(wanted)) if wanted else {}
         concerned = {g.key.run_key for g in granted}
-        if missing := concerned - contexts.keys():
-            contexts |= await runs.contexts(tx, missing)
+        if missing := concerned - stream.contexts.keys():
+            stream.contexts |= await runs.contexts(tx, missing)
     GRANTS.inc(len(granted))
-    shared = {key: contexts[key] for key in sorted(concerned)}
-    for key in list(contexts)[: max(0, len(contexts) - _MOST_CONTEXTS)]:
-        del contexts[key]
-    return Grants(granted=granted, full=claim.full, specs=bodies, runs=shared)
+    shared = {key: stream.contexts[key] for key in sorted(concerned)}
+    for key in list(stream.contexts)[: max(0, len(stream.contexts) - _MOST_CONTEXTS)]:
+        del stream.contexts[key]
+    stream.specs |= bodies.keys()
+    return Grants(granted=granted, full=claim.room == 0, limited=claim.limited, specs=bodies, runs=shared)
 
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from signalbox.control import endings
 from signalbox.control.actions import cascade, publish
-from signalbox.control.hub import Hub, ended_topic, room_topic, run_topic
+from signalbox.control.hub import Hub, ended_topic, freed_topic, room_topic, run_topic
 from signalbox.control.journal import Journal
 from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
@@ -89,6 +89,7 @@ class Reporter:
         self._hub.publish({run_topic(reports[place].key.run_key) for place in taken})
         over = {reports[place].key.run_key for place in taken if reports[place].phase in TERMINAL}
         self._hub.publish(ended_topic(run) for run in over)
+        self._hub.publish(freed_topic(run.org) for run in over)
         return taken
 
     async def _decide(self, reports: Sequence[Report]) -> list[Verdict]:

@@ -7,7 +7,7 @@ project in one queue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from signalbox.ids import ActionKey, ClusterKey
@@ -35,29 +35,35 @@ class Granted(NamedTuple):
         return ActionKey(self.org, self.project, self.domain, self.run, self.action)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """Grants in the order in which they were chosen; `full`: the cluster holds, with these, all that it wants to."""
+class Claim(NamedTuple):
+    """Grants in the order in which they were chosen.
+
+    `room`: how many more the cluster could take. `limited`: limits of queues may have held something back.
+    """
 
     granted: list[Granted]
-    full: bool
+    room: int
+    limited: bool
 
 
-async def claim(tx: Tx, cluster: ClusterKey, *, stream: int, limit: int) -> Claim | None:
+async def claim(
+    tx: Tx, cluster: ClusterKey, *, stream: int, limit: int, room: int | None, ttl: timedelta
+) -> Claim | None:
     """Lease up to `limit` waiting attempts to the cluster. None: the stream is no longer its newest.
 
-    Queues of higher priority first; within a queue projects take turns (or, in a `fifo` queue, the oldest goes first);
-    within a project the oldest. Two callers never get the same attempt.
+    Queues of higher priority first; those of one priority take turns; within a queue projects do (or, in a `fifo`
+    queue, the oldest goes first); within a project the oldest. Two callers never get the same attempt. A cluster not
+    heard of for `ttl` gets none. `room`: as of the stream's last claim; None has it counted anew.
     """
     cursor = await tx.execute(
         """
-        SELECT room, project, domain, run, action, attempt, epoch, parent, group_name, spec_digest, input_uri,
+        SELECT room, limited, project, domain, run, action, attempt, epoch, parent, group_name, spec_digest, input_uri,
                output_base
-          FROM claim(%(org)s, %(cluster)s, %(stream)s, %(limit)s)""",
-        cluster._asdict() | {"stream": stream, "limit": limit},
+          FROM claim(%(org)s, %(cluster)s, %(stream)s, %(limit)s, %(room)s, %(ttl)s)""",
+        cluster._asdict() | {"stream": stream, "limit": limit, "room": room, "ttl": ttl},
     )
     rows = await cursor.fetchall()
     if not rows:
         return None
-    granted = [Granted(cluster.org, *row[1:]) for row in rows[1:]]
-    return Claim(granted=granted, full=len(granted) == rows[0][0])
+    granted = [Granted(cluster.org, *row[2:]) for row in rows[1:]]
+    return Claim(granted, room=rows[0][0] - len(granted), limited=rows[0][1])

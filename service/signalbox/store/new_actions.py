@@ -21,7 +21,7 @@ _COLUMNS: LiteralString = """
     %(ended_at)s, %(output_uri)s, %(queue)s, %(cache_scope)s, %(cache_key)s, %(cache_status)s, %(recovered_from)s,
     %(queued_timeout)s, %(run_timeout)s, %(deadline_after)s, %(backoff_base)s, %(backoff_factor)s, %(backoff_cap)s,
     %(cache_max_age)s"""
-_INSERT: LiteralString = "SELECT insert_actions(%(revision)s," + _COLUMNS + ")"
+_INSERT: LiteralString = "SELECT insert_actions(" + _COLUMNS + ")"
 _ENQUEUE_PLAIN: LiteralString = (
     """
     SELECT enqueue_plain(
@@ -86,12 +86,12 @@ class NewAction(NamedTuple):
         )
 
 
-async def insert(tx: Tx, actions: Sequence[NewAction], revisions: Sequence[int]) -> None:
-    """Insert actions of locked runs, none of which exists, with the revisions that they take in the given order.
+async def insert(tx: Tx, actions: Sequence[NewAction]) -> None:
+    """Insert actions of locked runs, none of which exists, with the revisions that follow their runs' in this order.
 
     The root's own audit row is the run's; every other action gets one.
     """
-    await tx.execute(_INSERT, _columns(actions) | {"revision": list(revisions)})
+    await tx.execute(_INSERT, _columns(actions))
 
 
 async def enqueue_plain(tx: Tx, actions: Sequence[NewAction]) -> bool:

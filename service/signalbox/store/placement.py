@@ -42,7 +42,8 @@ async def situation(tx: Tx, key: ActionKey, *, ttl: timedelta) -> Situation | No
     cursor = await tx.execute(
         """
         SELECT c.name, c.session <> '' AND c.last_seen_at >= clock_timestamp() - %(ttl)s,
-               c.capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name)
+               c.capacity - (SELECT count(*) FROM work w
+                              WHERE w.org = c.org AND w.cluster = c.name AND NOT w.is_parent)
           FROM cluster c WHERE c.org = %(org)s ORDER BY c.name""",
         {"org": key.org, "ttl": ttl},
     )

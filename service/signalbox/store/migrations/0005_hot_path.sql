@@ -1,12 +1,16 @@
+-- Each action is changed once or twice in its life: there is room for that on its page, so that no index is touched.
+ALTER TABLE action SET (fillfactor = 45);
+
 -- The three transactions that every node of every run needs, each in one round trip: an enqueue, a claim, a report.
 --
 -- Each of them locks first and looks afterwards, in statements of their own: what they see is what the lock protects.
 -- They decide nothing that is not plain: what asks for a decision is left to the program, which has all the rules.
 
--- Insert actions of locked runs, none of which exists: their row, first event, work and audit row; and the runs' newest
--- revisions. The root's own audit row is the run's. `owner` null: the action is over already and needs no work.
+-- Insert actions of locked runs, none of which exists: their row, first event, work and audit row, with the revisions
+-- that follow their runs' in the given order. The root's own audit row is the run's. `owner` null: the action is over
+-- already and needs no work. `queue` empty: its run's.
 CREATE FUNCTION insert_actions(
-    p_revision bigint[], p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[],
+    p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[],
     p_parent text[], p_kind text[], p_group_name text[], p_definition bytea[], p_spec_digest bytea[],
     p_task_name text[], p_task_version text[], p_short_name text[], p_environment text[], p_input_uri text[],
     p_output_base text[], p_user_retries integer[], p_created_by text[], p_created_at timestamptz[], p_phase text[],
@@ -14,20 +18,25 @@ CREATE FUNCTION insert_actions(
     p_queue text[], p_cache_scope text[], p_cache_key text[], p_cache_status text[], p_recovered_from text[],
     p_queued_timeout interval[], p_run_timeout interval[], p_deadline_after interval[], p_backoff_base interval[],
     p_backoff_factor double precision[], p_backoff_cap interval[], p_cache_max_age interval[]
-) RETURNS void LANGUAGE sql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
       WITH n AS MATERIALIZED (
-            SELECT *
-              FROM unnest(p_org, p_project, p_domain, p_run, p_action, p_revision, p_parent, p_kind, p_group_name,
-                          p_definition, p_spec_digest, p_task_name, p_task_version, p_short_name, p_environment,
-                          p_input_uri, p_output_base, p_user_retries, p_created_by, p_created_at, p_phase, p_owner,
-                          p_request_id, p_started_at, p_ended_at, p_output_uri, p_queue, p_cache_scope, p_cache_key,
-                          p_cache_status, p_recovered_from, p_queued_timeout, p_run_timeout, p_deadline_after,
-                          p_backoff_base, p_backoff_factor, p_backoff_cap, p_cache_max_age)
-                AS n (org, project, domain, run, name, revision, parent, kind, group_name, definition, spec_digest,
-                      task_name, task_version, short_name, environment, input_uri, output_base, user_retries,
-                      created_by, created_at, phase, owner, request_id, started_at, ended_at, output_uri, queue,
-                      cache_scope, cache_key, cache_status, recovered_from, queued_timeout, run_timeout,
-                      deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age)),
+            SELECT n.*, coalesce(nullif(n.own_queue, ''), r.queue) AS queue,
+                   r.revision + row_number() OVER (PARTITION BY r.org, r.project, r.domain, r.name ORDER BY n.place)
+                AS revision
+              FROM unnest(p_org, p_project, p_domain, p_run, p_action, p_parent, p_kind, p_group_name, p_definition,
+                          p_spec_digest, p_task_name, p_task_version, p_short_name, p_environment, p_input_uri,
+                          p_output_base, p_user_retries, p_created_by, p_created_at, p_phase, p_owner, p_request_id,
+                          p_started_at, p_ended_at, p_output_uri, p_queue, p_cache_scope, p_cache_key, p_cache_status,
+                          p_recovered_from, p_queued_timeout, p_run_timeout, p_deadline_after, p_backoff_base,
+                          p_backoff_factor, p_backoff_cap, p_cache_max_age) WITH ORDINALITY
+                AS n (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest, task_name,
+                      task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
+                      created_at, phase, owner, request_id, started_at, ended_at, output_uri, own_queue, cache_scope,
+                      cache_key, cache_status, recovered_from, queued_timeout, run_timeout, deadline_after,
+                      backoff_base, backoff_factor, backoff_cap, cache_max_age, place)
+              JOIN run r ON (r.org, r.project, r.domain, r.name) = (n.org, n.project, n.domain, n.run)),
            a AS (
             INSERT INTO action (org, project, domain, run, name, parent, kind, group_name, definition, spec_digest,
                                 task_name, task_version, short_name, environment, input_uri, output_base,
@@ -38,13 +47,13 @@ CREATE FUNCTION insert_actions(
                    task_version, short_name, environment, input_uri, output_base, user_retries, created_by,
                    created_at, created_at, revision, revision, phase, 1, started_at, ended_at, output_uri, queue,
                    cache_scope, cache_key, cache_status, recovered_from
-              FROM n ORDER BY revision),
+              FROM n ORDER BY place),
            e AS (
             INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
                                cluster, occurred_at)
             SELECT org, project, domain, run, revision, name, parent, 'phase', phase, 1, 0, '',
                    coalesce(ended_at, created_at)
-              FROM n ORDER BY revision),
+              FROM n ORDER BY place),
            w AS (
             INSERT INTO work (org, project, domain, run, action, attempt, owner, queue, is_root, queued_timeout,
                               run_timeout, deadline, backoff_base, backoff_factor, backoff_cap, cache_max_age,
@@ -54,7 +63,7 @@ CREATE FUNCTION insert_actions(
                    cache_scope, nullif(cache_key, ''),
                    clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
                                                         ELSE interval '1 hour' END, queued_timeout, deadline_after)
-              FROM n WHERE owner IS NOT NULL ORDER BY revision),
+              FROM n WHERE owner IS NOT NULL ORDER BY place),
            l AS (
             INSERT INTO audit (org, principal, operation, resource, request_id, outcome)
             SELECT org, created_by, 'action.enqueue', concat_ws('/', org, project, domain, run, name), request_id,
@@ -63,17 +72,21 @@ CREATE FUNCTION insert_actions(
     UPDATE run r SET revision = k.revision
       FROM (SELECT org, project, domain, run, max(revision) AS revision FROM n GROUP BY org, project, domain, run)
         AS k
-     WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run)
+     WHERE (r.org, r.project, r.domain, r.name) = (k.org, k.project, k.domain, k.run);
+END
 $$;
 
 -- Actions have children now: they mostly wait, and give up their place in limits. A root keeps its run's slot, so that a
 -- tree deeper than a limit never waits for itself.
 CREATE FUNCTION become_parents(p_org text[], p_project text[], p_domain text[], p_run text[], p_action text[])
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
     UPDATE work w SET is_parent = true, has_slot = w.has_slot AND w.is_root
       FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS k (org, project, domain, run, action)
      WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)
-       AND NOT w.is_parent
+       AND NOT w.is_parent;
+END
 $$;
 
 -- Enqueue task actions if all of them are plain: new, below parents that are not over, in runs that are not being
@@ -94,8 +107,7 @@ CREATE FUNCTION enqueue_plain(
 #variable_conflict use_column
 DECLARE
     v_plain boolean;
-    v_revision bigint[];
-    v_queue text[];
+    v_parents boolean;
 BEGIN
     SELECT count(*) = cardinality(p_at_run) AND bool_and(plain) INTO v_plain
       FROM (SELECT r.abort_requested_at IS NULL AND r.max_actions = 0 AND r.recover_run IS NULL AS plain
@@ -107,61 +119,65 @@ BEGIN
     IF v_plain IS NOT TRUE THEN
         RETURN false;
     END IF;
-
-    SELECT count(*) = cardinality(p_above_action)
-           AND bool_and(a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered'))
-           AND NOT EXISTS (
-                SELECT 1 FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS n (org, project, domain, run, name)
-                  JOIN action o USING (org, project, domain, run, name)) INTO v_plain
-      FROM action a
-      JOIN unnest(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action)
-        AS k (org, project, domain, run, name) USING (org, project, domain, run, name);
-    IF v_plain IS NOT TRUE THEN
+    -- A parent that is not over has work.
+    SELECT count(*) = cardinality(p_above_action), bool_and(w.is_parent) INTO v_plain, v_parents
+      FROM unnest(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action)
+        AS k (org, project, domain, run, action)
+      JOIN work w USING (org, project, domain, run, action);
+    IF NOT v_plain OR EXISTS (
+        SELECT 1 FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS n (org, project, domain, run, name)
+          JOIN action o USING (org, project, domain, run, name)) THEN
         RETURN false;
     END IF;
-
-    SELECT array_agg(revision + place ORDER BY at), array_agg(coalesce(nullif(n.queue, ''), n.of_run) ORDER BY at)
-      INTO v_revision, v_queue
-      FROM (SELECT n.queue, r.queue AS of_run, r.revision, n.at,
-                   row_number() OVER (PARTITION BY r.org, r.project, r.domain, r.name ORDER BY n.at) AS place
-              FROM unnest(p_org, p_project, p_domain, p_run, p_queue)
-                     WITH ORDINALITY AS n (org, project, domain, run, queue, at)
-              JOIN run r ON (r.org, r.project, r.domain, r.name) = (n.org, n.project, n.domain, n.run)) n;
     PERFORM insert_actions(
-        v_revision, p_org, p_project, p_domain, p_run, p_action, p_parent, p_kind, p_group_name, p_definition,
-        p_spec_digest, p_task_name, p_task_version, p_short_name, p_environment, p_input_uri, p_output_base,
-        p_user_retries, p_created_by, p_created_at, p_phase, p_owner, p_request_id, p_started_at, p_ended_at,
-        p_output_uri, v_queue, p_cache_scope, p_cache_key, p_cache_status, p_recovered_from, p_queued_timeout,
-        p_run_timeout, p_deadline_after, p_backoff_base, p_backoff_factor, p_backoff_cap, p_cache_max_age);
-    PERFORM become_parents(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action);
+        p_org, p_project, p_domain, p_run, p_action, p_parent, p_kind, p_group_name, p_definition, p_spec_digest,
+        p_task_name, p_task_version, p_short_name, p_environment, p_input_uri, p_output_base, p_user_retries,
+        p_created_by, p_created_at, p_phase, p_owner, p_request_id, p_started_at, p_ended_at, p_output_uri, p_queue,
+        p_cache_scope, p_cache_key, p_cache_status, p_recovered_from, p_queued_timeout, p_run_timeout,
+        p_deadline_after, p_backoff_base, p_backoff_factor, p_backoff_cap, p_cache_max_age);
+    IF NOT v_parents THEN
+        PERFORM become_parents(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action);
+    END IF;
     RETURN true;
 END
 $$;
 
 -- Lease up to `p_limit` waiting attempts to the cluster, as store/dispatch.py says. One dispatch an org at a time, until
--- commit. No row: the stream is not the cluster's newest. Else the first row has nothing but `room`: how many attempts
--- the cluster could take before these grants.
-CREATE FUNCTION claim(p_org text, p_cluster text, p_stream bigint, p_limit integer)
-RETURNS TABLE (room integer, place bigint, project text, domain text, run text, action text, attempt integer,
+-- commit. No row: the stream is not the cluster's newest. Else the first row has no grant, but `room`: how many attempts
+-- the cluster could take before these, and `limited`: whether limits of queues may have held something back.
+-- `p_room`: what the caller knows of the room, which grows without it and shrinks only by its own grants; null: count.
+CREATE FUNCTION claim(p_org text, p_cluster text, p_stream bigint, p_limit integer, p_room integer, p_ttl interval)
+RETURNS TABLE (room integer, limited boolean, project text, domain text, run text, action text, attempt integer,
                epoch bigint, parent text, group_name text, spec_digest bytea, input_uri text, output_base text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    v_room integer;
+    v_capacity integer;
+    v_heard boolean;
+    v_limit integer;
 BEGIN
     -- A lost grant is only granted anew, under another epoch: its commit need not wait for the disk.
     PERFORM set_config('synchronous_commit', 'off', true);
     PERFORM pg_advisory_xact_lock(hashtextextended('dispatch/' || p_org, 0));
     -- FOR SHARE: a newer stream that takes over waits until these grants are visible to its own sweep.
-    SELECT greatest(0, capacity - (SELECT count(*) FROM work w WHERE w.org = c.org AND w.cluster = c.name))
-      INTO v_room
+    SELECT capacity, last_seen_at >= clock_timestamp() - p_ttl INTO v_capacity, v_heard
       FROM cluster c WHERE org = p_org AND name = p_cluster AND stream = p_stream FOR SHARE OF c;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    room := v_room;
+    -- What a silent cluster holds is taken back: it must not be given more. Parents mostly wait: they take no room, or
+    -- a cluster full of them would wait for itself.
+    room := CASE WHEN NOT v_heard THEN 0
+                 ELSE coalesce(p_room, greatest(0, v_capacity - (
+                      SELECT count(*) FROM work w
+                       WHERE w.org = p_org AND w.cluster = p_cluster AND NOT w.is_parent))) END;
+    limited := EXISTS (
+        SELECT 1 FROM queue q
+         WHERE q.org = p_org AND (q.max_actions IS NOT NULL OR q.max_runs IS NOT NULL)
+           AND EXISTS (SELECT 1 FROM work w WHERE w.org = p_org AND w.queue = q.name AND w.owner = 'dispatch'));
     RETURN NEXT;
-    IF v_room = 0 THEN
+    v_limit := least(p_limit, room);
+    IF v_limit = 0 THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -178,8 +194,9 @@ BEGIN
                     ORDER BY w.queue, w.is_root, w.project LIMIT 1) n),
            open AS MATERIALIZED (
             SELECT l.queue, l.is_root, l.project, coalesce(q.priority, 0) AS priority,
-                   coalesce(q.fairness, 'round_robin') AS fairness, t.at AS served_at,
-                   least(p_limit, v_room, CASE WHEN q.max_actions IS NOT NULL THEN q.max_actions - (
+                   coalesce(q.fairness, 'round_robin') AS fairness, t.at AS project_served_at,
+                   u.at AS queue_served_at,
+                   least(v_limit, CASE WHEN q.max_actions IS NOT NULL THEN q.max_actions - (
                          SELECT count(*) FROM work w
                           WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
                             AND NOT w.is_parent) END) AS room,
@@ -190,41 +207,51 @@ BEGIN
               FROM lane l
               LEFT JOIN queue q ON q.org = p_org AND q.name = l.queue
               LEFT JOIN queue_turn t ON (t.org, t.queue, t.project) = (p_org, l.queue, l.project)
+              LEFT JOIN queue_turn u ON (u.org, u.queue, u.project) = (p_org, l.queue, '')
              WHERE q.clusters IS NULL OR q.clusters = '{}' OR p_cluster = ANY(q.clusters)),
            candidate AS (
-            SELECT o.queue, o.is_root, o.project, o.priority, o.fairness, o.served_at, o.room, o.run_room,
-                   c.domain, c.run, c.action, c.id,
+            SELECT o.queue, o.is_root, o.project, o.priority, o.fairness, o.project_served_at, o.queue_served_at,
+                   o.room, o.run_room, c.tid, c.id,
                    row_number() OVER (PARTITION BY o.queue, o.project ORDER BY c.id) AS turn
               FROM open o
              CROSS JOIN LATERAL (
-                   SELECT w.domain, w.run, w.action, w.id FROM work w
+                   SELECT w.ctid AS tid, w.id FROM work w
                     WHERE w.org = p_org AND w.owner = 'dispatch' AND w.queue = o.queue
                       AND w.is_root = o.is_root AND w.project = o.project
                     ORDER BY w.id LIMIT greatest(0, CASE WHEN o.is_root THEN least(o.room, o.run_room)
                                                          ELSE o.room END)) c),
-           ranked AS (
-            SELECT c.*, row_number() OVER (PARTITION BY c.queue, c.is_root ORDER BY place) AS run_place
-              FROM (SELECT c.*, row_number() OVER (
-                            ORDER BY c.priority DESC, c.queue, CASE c.fairness WHEN 'fifo' THEN 0 ELSE c.turn END,
-                                     CASE c.fairness WHEN 'fifo' THEN NULL ELSE c.served_at END NULLS FIRST, c.id
-                           ) AS place
-                      FROM candidate c) c),
-           admitted AS (
-            SELECT r.*, row_number() OVER (PARTITION BY r.queue ORDER BY r.place) AS queue_place
-              FROM ranked r WHERE NOT r.is_root OR r.run_room IS NULL OR r.run_place <= r.run_room),
+           -- The order within a queue, first of the roots alone: runs that its limit leaves out take no action's place.
+           rooted AS (
+            SELECT c.*, row_number() OVER (
+                        PARTITION BY c.queue, c.is_root
+                            ORDER BY CASE c.fairness WHEN 'fifo' THEN 0 ELSE c.turn END,
+                                     CASE c.fairness WHEN 'fifo' THEN NULL ELSE c.project_served_at END NULLS FIRST,
+                                     c.id) AS run_place
+              FROM candidate c),
+           queued AS (
+            SELECT r.*, row_number() OVER (
+                        PARTITION BY r.queue
+                            ORDER BY CASE r.fairness WHEN 'fifo' THEN 0 ELSE r.turn END,
+                                     CASE r.fairness WHEN 'fifo' THEN NULL ELSE r.project_served_at END NULLS FIRST,
+                                     r.id) AS queue_place
+              FROM rooted r WHERE NOT r.is_root OR r.run_room IS NULL OR r.run_place <= r.run_room),
            chosen AS MATERIALIZED (
-            SELECT w.org, w.project, w.domain, w.run, w.action, a.place, a.queue
-              FROM (SELECT * FROM admitted WHERE queue_place <= room
-                     ORDER BY place LIMIT least(p_limit, v_room)) a
-              JOIN work w ON w.org = p_org
-               AND (w.project, w.domain, w.run, w.action) = (a.project, a.domain, a.run, a.action)
-               AND w.owner = 'dispatch'
+            SELECT w.ctid AS tid, q.place, q.queue, q.project
+              FROM (SELECT tid, queue, project,
+                           row_number() OVER (ORDER BY priority DESC, queue_place, queue_served_at NULLS FIRST, id)
+                        AS place
+                      FROM queued WHERE queue_place <= room
+                     ORDER BY place LIMIT v_limit) q
+              JOIN work w ON w.ctid = q.tid AND w.owner = 'dispatch'
                FOR NO KEY UPDATE OF w SKIP LOCKED),
+           -- Whose turn it was, where several compete: projects in a queue, queues of one priority.
            served AS (
             INSERT INTO queue_turn (org, queue, project, at)
-            SELECT p_org, queue, project, clock_timestamp() FROM chosen
+            SELECT DISTINCT p_org, queue, project, (SELECT clock_timestamp()) FROM chosen
              WHERE queue IN (SELECT queue FROM open GROUP BY queue HAVING count(DISTINCT project) > 1)
-             GROUP BY queue, project
+             UNION
+            SELECT DISTINCT p_org, queue, '', (SELECT clock_timestamp()) FROM chosen
+             WHERE queue IN (SELECT o.queue FROM open o JOIN open p ON p.priority = o.priority AND p.queue <> o.queue)
                 ON CONFLICT ON CONSTRAINT queue_turn_pkey DO UPDATE SET at = excluded.at),
            granted AS (
             -- Epochs are never minted twice, also when a crash loses a commit: they grow with time, and are random.
@@ -233,9 +260,9 @@ BEGIN
                    epoch = greatest(w.epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576
                                                  + floor(random() * 1048576)::bigint)
               FROM chosen c
-             WHERE (w.org, w.project, w.domain, w.run, w.action) = (c.org, c.project, c.domain, c.run, c.action)
+             WHERE w.ctid = c.tid
          RETURNING w.org, w.project, w.domain, w.run, w.action, w.attempt, w.epoch, c.place)
-    SELECT v_room, g.place, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
+    SELECT 0, false, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
            a.spec_digest, a.input_uri, a.output_base
       FROM granted g
       JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (g.org, g.project, g.domain, g.run, g.action)
@@ -247,6 +274,7 @@ $$;
 -- action has no children, limits of time, abort, cached result or root's duties, and its run no limit of actions. Gives
 -- the places, from 1, of those that were taken; of the others nothing has happened.
 -- `p_at_*`: each run once, in key order. `p_output_uri`: null while the attempt runs.
+-- Rows are found by key once, and then by their place: all that may move them holds the run's lock.
 CREATE FUNCTION report_plain(
     p_org text, p_cluster text, p_at_project text[], p_at_domain text[], p_at_run text[],
     p_project text[], p_domain text[], p_run text[], p_action text[], p_attempt integer[], p_epoch bigint[],
@@ -263,7 +291,7 @@ BEGIN
       ORDER BY r.project, r.domain, r.name
         FOR NO KEY UPDATE OF r;
       WITH taken AS MATERIALIZED (
-            SELECT k.*, a.parent,
+            SELECT k.*, a.ctid AS action_tid, w.ctid AS work_tid, a.parent,
                    r.revision + row_number() OVER (PARTITION BY r.project, r.domain, r.name ORDER BY k.place) AS revision
               FROM unnest(p_project, p_domain, p_run, p_action, p_attempt, p_epoch, p_at, p_started_at, p_output_uri,
                           p_log) WITH ORDINALITY
@@ -287,13 +315,9 @@ BEGIN
                    ended_at = CASE WHEN t.output_uri IS NOT NULL THEN t.at END,
                    output_uri = coalesce(t.output_uri, a.output_uri), error_recoverable = false,
                    log = coalesce(t.log, a.log)
-              FROM taken t
-             WHERE a.org = p_org AND (a.project, a.domain, a.run, a.name) = (t.project, t.domain, t.run, t.action)),
+              FROM taken t WHERE a.ctid = t.action_tid),
            over AS (
-            DELETE FROM work w
-             USING taken t
-             WHERE w.org = p_org AND (w.project, w.domain, w.run, w.action) = (t.project, t.domain, t.run, t.action)
-               AND t.output_uri IS NOT NULL),
+            DELETE FROM work w USING taken t WHERE w.ctid = t.work_tid AND t.output_uri IS NOT NULL),
            told AS (
             INSERT INTO event (org, project, domain, run, revision, action, parent, kind, phase, attempt, epoch,
                                cluster, occurred_at)
