@@ -164,7 +164,7 @@ def application() -> Starlette:
     routes: list[Any] = [Route("/healthz", _healthy)]
     for name, handlers in floor.handlers().items():
         served = {m.name: handlers.get(m.name, _refuse) for m in known[name].methods}
-        made = ServiceApplication(known[name], served, read_max_bytes=4 * 1024**2)
+        made = ServiceApplication(known[name], served, read_max_bytes=4 * 1024**2, hot=True)
         routes.append(Mount(made.path, made))
     return Starlette(routes=routes)
 

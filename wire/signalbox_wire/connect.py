@@ -17,6 +17,8 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
+from signalbox_wire.unary import PlainUnary
+
 if TYPE_CHECKING:
     from connectrpc.request import RequestContext
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -59,8 +61,9 @@ class ServiceApplication(ConnectASGIApplication[None]):
     """ASGI application of one service: Connect in binary and JSON, unary and server streams.
 
     `handlers` maps method names to functions of (request, context). A method without a handler is a mistake of the
-    caller (KeyError): what is not served is answered by a handler that says so. `compresses` False: answers are sent
-    as they are, whatever the client would take (small ones, many a second); requests may always be compressed.
+    caller (KeyError): what is not served is answered by a handler that says so. `hot`: answers are small and many a
+    second; they are sent as they are, whatever the client would take (requests may always be compressed), and unary
+    ones in Connect's binary form by `PlainUnary`.
     """
 
     def __init__(
@@ -69,11 +72,16 @@ class ServiceApplication(ConnectASGIApplication[None]):
         handlers: Mapping[str, Unary | ServerStream],
         *,
         read_max_bytes: int,
-        compresses: bool = True,
+        hot: bool = False,
     ) -> None:
-        self._compresses = compresses
         self._path = f"/{service.full_name}"
         table = {rpc_path(m): _endpoint(m, handlers[m.name]) for m in service.methods}
+        unary = {
+            rpc_path(m): (method_info(m).input, cast("Unary", handlers[m.name]))
+            for m in service.methods
+            if not (m.client_streaming or m.server_streaming)
+        }
+        self._plain = PlainUnary(unary, read_max_bytes=read_max_bytes) if hot else None
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # connectrpc leaves Codec's parameters open
             service=None,
             endpoints=lambda _: table,
@@ -82,7 +90,10 @@ class ServiceApplication(ConnectASGIApplication[None]):
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if not self._compresses:
+        if self._plain and scope["type"] == "http":
+            if self._plain.takes(scope):
+                await self._plain(scope, receive, send)
+                return
             kept = [header for header in scope.get("headers", ()) if header[0] not in _ACCEPTS]
             scope = {**scope, "headers": kept}
         await super().__call__(scope, receive, send)  # pyright: ignore[reportUnknownMemberType]  # as above

@@ -6,6 +6,7 @@ Without this, any web site could let its own name resolve to 127.0.0.1 and use t
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -19,6 +20,7 @@ _MISDIRECTED = 421
 _REFUSAL = b"Host: localhost or a loopback address expected. This service runs in development mode.\n"
 
 
+@functools.lru_cache(maxsize=100)
 def is_loopback(host: str) -> bool:
     """Whether a name or address (without brackets or port) is this machine's own by itself, whatever DNS says."""
     if host.lower() == "localhost":

@@ -62,16 +62,16 @@ class Actions:
     async def enqueue(self, op: Op, request: pb.EnqueueRequest) -> pb.EnqueueResponse:
         action = request.action
         body = action.task.spec.SerializeToString(deterministic=True) if action.HasField("task") else None
-        self._validate(request, body)
-        await self._enqueues.submit(Enqueue(new_action(op, action, body), body))
+        digest = specs.digest(body) if body is not None else None
+        self._validate(request, digest)
+        await self._enqueues.submit(Enqueue(new_action(op, action, digest), body))
         return pb.EnqueueResponse()
 
-    def _validate(self, request: pb.EnqueueRequest, body: bytes | None) -> None:
+    def _validate(self, request: pb.EnqueueRequest, digest: bytes | None) -> None:
         """Raises Invalid. A TaskSpec is most of a request, and thousands share one: it is looked at once."""
-        digest = specs.digest(body) if body is not None else b""
         if digest not in self._valid_specs:
             validate(request)
-            if body is not None:
+            if digest is not None:
                 self._valid_specs[digest] = None
                 if len(self._valid_specs) > _MOST_SPECS:
                     del self._valid_specs[next(iter(self._valid_specs))]
@@ -134,8 +134,8 @@ def _without_spec(action: pb.Action) -> pb.Action:
     return rest
 
 
-def new_action(op: Op, action: pb.Action, body: bytes | None) -> NewAction:
-    """The row to be; `body`: the serialized TaskSpec of a task. Raises Invalid."""
+def new_action(op: Op, action: pb.Action, digest: bytes | None) -> NewAction:
+    """The row to be; `digest`: of the TaskSpec of a task. Raises Invalid."""
     place = Place(
         key=wire.action_key(action.action_id),
         parent=name(action.parent_action_name, what="action.parent_action_name"),
@@ -149,7 +149,7 @@ def new_action(op: Op, action: pb.Action, body: bytes | None) -> NewAction:
             if task.queue:
                 place = place._replace(queue=name(task.queue, what="action.task.queue"))
             cache_key = task.cache_key.value if task.HasField("cache_key") else None
-            return new_actions.task(op, place, task.id, task.spec, body or b"", cache_key=cache_key)
+            return new_actions.task(op, place, task.id, task.spec, digest or b"", cache_key=cache_key)
         case "trace":
             return new_actions.trace(op, place, action.trace)
         case "condition":

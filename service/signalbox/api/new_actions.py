@@ -18,7 +18,6 @@ from signalbox.rules.cache import root_key
 from signalbox.rules.conditions import ValueType
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Owner
-from signalbox.store import specs
 from signalbox.store.actions import Kind
 from signalbox.store.new_actions import NewAction
 
@@ -47,11 +46,11 @@ def task(
     place: Place,
     identity: task_definition_pb2.TaskIdentifier,
     spec: task_definition_pb2.TaskSpec,
-    body: bytes,
+    digest: bytes,
     *,
     cache_key: str | None,
 ) -> NewAction:
-    """`body`: the serialized `spec`. Raises Invalid."""
+    """`digest`: of the serialized `spec`. Raises Invalid."""
     definition = run_definition_pb2.TaskAction(id=identity, queue=place.queue)
     if cache_key:
         definition.cache_key.value = cache_key
@@ -62,7 +61,7 @@ def task(
     return _action(op, place)._replace(
         kind=Kind.TASK,
         definition=definition.SerializeToString(),
-        spec_digest=specs.digest(body),
+        spec_digest=digest,
         task_name=task_name(identity.name, what="task.id.name"),
         task_version=identity.version,
         short_name=spec.short_name,

@@ -19,6 +19,7 @@ from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op
 from signalbox.rules.conditions import ValueType, mismatch
 from signalbox.settings import Settings
+from signalbox.store import specs
 
 _SERVICE = "flyteidl2.workflow.RunService"
 
@@ -101,7 +102,7 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
         scope=scope,
         name=name,
         spec=body,
-        root=new_actions.task(op, place, task, spec, body, cache_key=cache_key),
+        root=new_actions.task(op, place, task, spec, specs.digest(body), cache_key=cache_key),
         run_spec=run_spec.SerializeToString(),
         run_base=run_spec.run_base_dir,
         source=request.source,

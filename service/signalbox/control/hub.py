@@ -65,23 +65,27 @@ class StreamOver(Exception):  # not an error: the stream ends cleanly and its cl
 
 
 class Subscription:
-    """Level-triggered: however many wake-ups came since the last look, there is one more look."""
+    """Level-triggered: however many wake-ups came since the last look, there is one more look.
 
-    __slots__ = ("_event", "_hub", "_until", "_waking", "topics", "woken")
+    Thousands of watches wait for nothing most of the time: each is kept small.
+    """
+
+    __slots__ = ("_hub", "_until", "_waiter", "_waking", "topics", "woken")
 
     def __init__(self, hub: Hub, *, until: float) -> None:
         self._hub = hub
         self._until = until
-        self._event = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self.topics: set[str] = set()
         self.woken: AbstractSet[str] = _NONE
         """Topics that changed before the last look; all of them when nobody can say."""
-        self._waking: set[str] | None = None  # thousands of watches wait for nothing most of the time
+        self._waking: set[str] | None = None
 
     def wake(self, topic: str) -> None:
         self._waking = self._waking or set()
         self._waking.add(topic)
-        self._event.set()
+        if self._waiter is not None:
+            _release(self._waiter)
 
     def also(self, topic: str) -> bool:
         """Wait for this topic too, from now on. True when that is new: then look again before waiting."""
@@ -89,17 +93,24 @@ class Subscription:
 
     async def changed(self, *, within: timedelta) -> bool:
         """Wait for a wake-up for at most `within`; False when none came. Raises StreamOver."""
-        changed = True
-        try:
-            async with asyncio.timeout(within.total_seconds()):
-                await self._event.wait()
-        except TimeoutError:
-            changed = False
-        if self._hub.draining or asyncio.get_running_loop().time() > self._until:
+        loop = asyncio.get_running_loop()
+        if self._waking is None:
+            self._waiter = loop.create_future()
+            timer = loop.call_later(within.total_seconds(), _release, self._waiter)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        if self._hub.draining or loop.time() > self._until:
             raise StreamOver
-        self._event.clear()
         self.woken, self._waking = self._waking or _NONE, None
-        return changed
+        return bool(self.woken)
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Hub:
