@@ -210,9 +210,15 @@ async def abort(op: Op, hub: Hub, key: ActionKey, *, reason: str) -> None:
 
 
 async def cascade(tx: Tx, journal: Journal) -> None:
-    """What lives below an action that ended is aborted: nobody will ever read its result."""
-    if (parents := journal.ended_parents) and (orphans := await actions.live_below(tx, parents)):
+    """What lives below an action that ended is aborted: nobody will ever read its result.
+
+    Writes the journal: what ended or was queued anew with its parent must not be taken for what it was before.
+    """
+    parents = journal.ended_parents
+    await journal.write(tx)
+    if parents and (orphans := await actions.live_below(tx, parents)):
         await journal.abort(tx, orphans, reason="the parent action is over", by="system")
+        await journal.write(tx)
 
 
 def publish(hub: Hub, journal: Journal) -> None:

@@ -186,7 +186,6 @@ async def take_back(
                 endings.lose(journal, state, system_retries=system_retries)
                 LEASES_LOST.labels(cause).inc()
         await cascade(tx, journal)
-        await journal.write(tx)
     publish(hub, journal)
 
 

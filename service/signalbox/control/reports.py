@@ -99,7 +99,6 @@ class Reporter:
             journal.know(await actions.fetch_states(looking))
             verdicts = [self._apply_one(journal, report) for report in reports]
             await cascade(tx, journal)
-            await journal.write(tx)
         publish(self._hub, journal)
         return verdicts
 
