@@ -60,10 +60,12 @@ def new_action(name: str, parent: str = ROOT_ACTION, *, run: RunKey = RUN, retri
 class Engine:
     db: Database
     hub: Hub = field(init=False)
+    enqueuer: Enqueuer = field(init=False)
     stream: int = 0
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.db.conninfo, stream_max_age=timedelta(hours=1))
+        self.enqueuer = Enqueuer(self.db, self.hub)
 
     @property
     def user(self) -> Op:
@@ -96,8 +98,12 @@ class Engine:
             await clusters.enrol(tx, CLUSTER, FACTS)
 
     async def enqueue(self, *children: NewAction) -> list[SignalboxError | None]:
-        enqueuer = Enqueuer(self.db, self.hub)
-        return await enqueuer.apply([Enqueue(child, SPEC) for child in children])
+        """From the second time on (the TaskSpec is known to be kept) by the plain path, where it takes them."""
+        return await self.enqueuer.apply([Enqueue(child, SPEC) for child in children])
+
+    async def enqueue_anew(self, *children: NewAction) -> list[SignalboxError | None]:
+        """As a process that has just started: every one is decided."""
+        return await Enqueuer(self.db, self.hub).apply([Enqueue(child, SPEC) for child in children])
 
     async def open_stream(self, *held: work.Held, session: str = "s1", capacity: int = 1000) -> int:
         """A new lease stream of the cluster; gives how many leases were taken back."""

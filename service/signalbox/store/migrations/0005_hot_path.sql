@@ -76,8 +76,8 @@ RETURNS void LANGUAGE sql AS $$
        AND NOT w.is_parent
 $$;
 
--- Enqueue task actions if all of them are plain: new, below parents that are not over, in runs that are not being
--- aborted, have no limit of actions and recover from none. Gives whether; if not, nothing has happened.
+-- Enqueue task actions if all of them are plain: new, below parents that are neither over nor being aborted, in runs that
+-- are not being aborted, have no limit of actions and recover from none. Gives whether; if not, nothing has happened.
 -- `p_at_*`: each run once, in key order. `p_above_*`: each parent once.
 CREATE FUNCTION enqueue_plain(
     p_at_org text[], p_at_project text[], p_at_domain text[], p_at_run text[],
@@ -109,7 +109,8 @@ BEGIN
     END IF;
 
     SELECT count(*) = cardinality(p_above_action)
-           AND bool_and(a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered'))
+           AND bool_and(a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+                        AND a.abort_requested_at IS NULL)
            AND NOT EXISTS (
                 SELECT 1 FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS n (org, project, domain, run, name)
                   JOIN action o USING (org, project, domain, run, name)) INTO v_plain
