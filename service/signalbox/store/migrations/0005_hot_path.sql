@@ -246,7 +246,7 @@ $$;
 
 -- Take reports of a cluster that say RUNNING or SUCCEEDED, one an action, where that is plain: the lease is in force, the
 -- action has no children, limits of time, abort, cached result or root's duties, and its run no limit of actions. Gives
--- the places, from 1, of those that were taken; of the others nothing has happened.
+-- the places, from 1, of those that were taken; of the others nothing has happened. A time ahead of this clock is now.
 -- `p_at_*`: each run once, in key order. `p_output_uri`: null while the attempt runs.
 CREATE FUNCTION report_plain(
     p_org text, p_cluster text, p_at_project text[], p_at_domain text[], p_at_run text[],
@@ -256,6 +256,7 @@ CREATE FUNCTION report_plain(
 #variable_conflict use_column
 DECLARE
     v_taken integer[];
+    v_now timestamptz;
 BEGIN
     PERFORM 1
        FROM run r
@@ -263,8 +264,11 @@ BEGIN
       WHERE r.org = p_org
       ORDER BY r.project, r.domain, r.name
         FOR NO KEY UPDATE OF r;
+    v_now := clock_timestamp();
       WITH taken AS MATERIALIZED (
-            SELECT k.*, a.parent,
+            SELECT k.project, k.domain, k.run, k.action, k.attempt, k.epoch, least(k.at, v_now) AS at,
+                   CASE WHEN k.started_at IS NOT NULL THEN least(k.started_at, v_now) END AS started_at,
+                   k.output_uri, k.log, k.place, a.parent,
                    r.revision + row_number() OVER (PARTITION BY r.project, r.domain, r.name ORDER BY k.place) AS revision
               FROM unnest(p_project, p_domain, p_run, p_action, p_attempt, p_epoch, p_at, p_started_at, p_output_uri,
                           p_log) WITH ORDINALITY
