@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from signalbox.errors import Conflict, NotFound
+from signalbox.ids import ActionKey
 from signalbox.rules.phases import Phase
-from support.engine import Engine, new_action, report
+from support.engine import RUN, Engine, new_action, report
 
 
 async def test_what_is_enqueued_waits_in_order_of_arrival(engine: Engine) -> None:
@@ -50,6 +53,43 @@ async def test_nothing_is_enqueued_in_a_run_that_is_being_aborted(engine: Engine
 
     assert isinstance(verdict, Conflict)
     assert verdict.code == "aborted"
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_repeat_in_a_run_that_is_being_aborted_is_told_so(engine: Engine, known: bool) -> None:
+    """The parent must stop: a success would let it go on to its next child."""
+    await engine.lease()
+    await engine.enqueue(new_action("c1"))
+    await engine.abort()
+
+    (verdict,) = await (engine.enqueue if known else engine.enqueue_anew)(new_action("c1"))
+
+    assert isinstance(verdict, Conflict)
+    assert verdict.code == "aborted"
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_nothing_is_enqueued_below_an_action_that_is_to_be_aborted(engine: Engine, known: bool) -> None:
+    await engine.lease()
+    await engine.enqueue(new_action("p"))
+    await engine.enqueue(new_action("c1", "p"))
+    granted = await engine.lease()
+    await engine.report(*(report(g, Phase.RUNNING) for g in granted.values()))
+    await engine.enqueue(new_action("d1", "c1"))
+    await engine.abort(ActionKey(*RUN, "p"))
+    enqueue = engine.enqueue if known else engine.enqueue_anew
+
+    (refused,) = await enqueue(new_action("c2", "p"))
+    (below,) = await enqueue(new_action("d2", "c1"))
+    (beside,) = await enqueue(new_action("c3"))
+    (again,) = await enqueue(new_action("c1", "p"))
+
+    assert str(refused) == "parent_action_name: 'p' is being aborted"
+    assert isinstance(refused, Conflict)
+    assert isinstance(below, Conflict)
+    assert beside is None
+    assert again is None, "a repeat of what was accepted is a success"
+    assert set(await engine.lease()) == {"c3"}
 
 
 async def test_nothing_is_enqueued_below_a_parent_that_is_over(engine: Engine) -> None:

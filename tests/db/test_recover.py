@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
 from signalbox.rules.phases import Phase
 from signalbox.store import run_views
@@ -47,6 +49,23 @@ async def test_what_failed_or_is_forced_runs_again(engine: Engine) -> None:
     await engine.enqueue(new_action("c1", run=SECOND), new_action("f1", run=SECOND))
 
     assert set(await engine.lease()) == {ROOT_ACTION, "c1", "f1"}
+
+
+@pytest.mark.parametrize("forced", [[], ["c1"], [ROOT_ACTION]])
+async def test_the_root_is_executed_again_also_when_it_succeeded_in_the_source(
+    engine: Engine, forced: list[str]
+) -> None:
+    await engine.enqueue(new_action("c1"), new_action("c2"))
+    granted = await engine.lease()
+    await engine.report(*(report(granted[name], Phase.SUCCEEDED) for name in ("c1", "c2", ROOT_ACTION)))
+
+    await engine.begin(SECOND, recover_from=RUN, force_rerun=forced)
+
+    assert await phase_and_source(engine, SECOND, ROOT_ACTION) == (Phase.QUEUED, "")
+    assert set(await engine.lease()) == {ROOT_ACTION}
+    await engine.enqueue(new_action("c1", run=SECOND), new_action("c2", run=SECOND))
+    assert set(await engine.lease()) == set(forced) - {ROOT_ACTION}
+    assert (await phase_and_source(engine, SECOND, "c2"))[0] is Phase.RECOVERED
 
 
 async def test_recovery_goes_through_to_the_run_that_has_the_action(engine: Engine) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+
+import pytest
 
 from signalbox.rules.phases import Phase, Verdict
 from support.engine import USER_ERROR, Engine, new_action, report
@@ -63,6 +66,54 @@ async def test_what_lives_below_a_parent_that_ended_is_aborted(engine: Engine) -
     assert await engine.phase("d1") is Phase.ABORTED
     assert await engine.phase("c1") is Phase.RUNNING, "its cluster has not confirmed yet"
     assert await engine.report(report(running, Phase.ABORTED)) == [Verdict.ACCEPTED]
+
+
+FAR = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED])
+@pytest.mark.parametrize("name", ["a0", "c1"])
+async def test_a_cluster_whose_clock_is_ahead_reports_nothing_of_the_future(
+    engine: Engine, name: str, phase: Phase
+) -> None:
+    await engine.enqueue(new_action("c1"))
+    granted = (await engine.lease())[name]
+
+    assert await engine.report(report(granted, phase, at=FAR, started_at=FAR)) == [Verdict.ACCEPTED]
+
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute(
+            """
+            SELECT started_at <= clock_timestamp(), ended_at <= clock_timestamp(),
+                   (SELECT bool_and(occurred_at <= clock_timestamp()) FROM event)
+              FROM action WHERE name = %(name)s""",
+            {"name": name},
+        )
+        assert await cursor.fetchone() == (True, None if phase is Phase.RUNNING else True, True)
+
+
+@pytest.mark.parametrize("at", [FAR, datetime(1990, 1, 1, tzinfo=UTC)])
+async def test_the_clock_of_a_cluster_is_nobody_elses(engine: Engine, at: datetime) -> None:
+    await engine.lease()
+    await engine.enqueue(new_action("p"), new_action("again", retries=1))
+    granted = await engine.lease()
+    await engine.report(*(report(g, Phase.RUNNING) for g in granted.values()))
+    await engine.enqueue(new_action("c1", "p"))
+
+    await engine.report(
+        report(granted["p"], Phase.FAILED, error=USER_ERROR, at=at),
+        report(granted["again"], Phase.FAILED, error=USER_ERROR, recoverable=True, at=at),
+    )
+
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute(
+            """
+            SELECT name FROM action
+             WHERE name IN ('c1', 'again')
+               AND coalesce(ended_at, queued_at) BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp()
+             ORDER BY name"""
+        )
+        assert await cursor.fetchall() == [("again",), ("c1",)]
 
 
 async def test_two_replicas_that_report_at_once_do_not_lose_or_double_anything(engine: Engine) -> None:

@@ -115,7 +115,7 @@ async def test_a_deadline_ends_the_action_whatever_retries_are_left(engine: Engi
 
 async def test_a_deadline_is_met_while_the_next_attempt_waits_for_its_backoff(engine: Engine) -> None:
     await engine.enqueue(
-        new_action("c1", retries=9)._replace(deadline_after=MINUTE, backoff_base=MINUTE * 5, backoff_factor=1.0)
+        new_action("c1", retries=9)._replace(deadline_after=MINUTE, backoff_base=MINUTE / 2, backoff_factor=1.0)
     )
     granted = (await engine.lease())["c1"]
     await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, recoverable=True))
@@ -125,6 +125,61 @@ async def test_a_deadline_is_met_while_the_next_attempt_waits_for_its_backoff(en
     await engine.look()
 
     assert await engine.phase("c1") is Phase.TIMED_OUT
+
+
+async def test_a_failure_after_the_deadline_is_the_end(engine: Engine) -> None:
+    await engine.enqueue(new_action("c1", retries=9)._replace(deadline_after=MINUTE))
+    granted = (await engine.lease())["c1"]
+    await engine.age(MINUTE)
+
+    await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, recoverable=True))
+
+    assert await engine.phase("c1") is Phase.FAILED
+    assert await engine.lease() == {}
+
+
+async def test_a_failure_whose_backoff_would_reach_the_deadline_is_the_end(engine: Engine) -> None:
+    await engine.enqueue(
+        new_action("c1", retries=9)._replace(deadline_after=MINUTE, backoff_base=MINUTE, backoff_factor=1.0)
+    )
+    granted = (await engine.lease())["c1"]
+
+    await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, recoverable=True))
+
+    assert await engine.phase("c1") is Phase.FAILED
+    assert (await error_of(engine, "c1")).message == "no", "what happened, and not that there was no time left"
+
+
+async def test_an_attempt_that_met_a_shorter_bound_is_not_tried_again_after_the_deadline(engine: Engine) -> None:
+    await engine.enqueue(new_action("c1", retries=9)._replace(deadline_after=MINUTE, run_timeout=MINUTE / 2))
+    granted = (await engine.lease())["c1"]
+    await engine.report(report(granted, Phase.RUNNING))
+    await engine.age(MINUTE / 2 + SECOND)
+    await engine.look()
+    assert await told_to_stop(engine) == ["c1"]
+
+    await engine.age(MINUTE)
+    await engine.look()
+    await engine.report(report(granted, Phase.ABORTED))
+
+    state = await engine.state("c1")
+    assert (state.phase, state.attempt) == (Phase.TIMED_OUT, 1)
+    assert await engine.lease() == {}
+
+
+@pytest.mark.parametrize("began", [True, False])
+async def test_a_lease_that_is_lost_after_the_deadline_is_the_timeout(engine: Engine, began: bool) -> None:
+    await engine.enqueue(new_action("c1", retries=9)._replace(deadline_after=MINUTE))
+    granted = (await engine.lease())["c1"]
+    if began:
+        await engine.report(report(granted, Phase.RUNNING))
+    await engine.age(MINUTE)
+
+    await engine.open_stream(session="s2")
+
+    assert await engine.phase("c1") is Phase.TIMED_OUT
+    assert "deadline" in (await error_of(engine, "c1")).message
+    assert set(await engine.lease()) == {"a0"}
 
 
 async def test_a_result_that_comes_before_the_stop_counts(engine: Engine) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.access.principals import DEVELOPER
-from signalbox.control import actions, leases, timers
+from signalbox.control import actions, leases, projects, timers
 from signalbox.control.actions import Enqueue, Enqueuer, enqueue_root
 from signalbox.control.hub import Hub
 from signalbox.control.reports import Report, Reporter
+from signalbox.control.runs import NewRun, create
 from signalbox.errors import SignalboxError
 from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
 from signalbox.op import RECONCILER, Kind, Op, Principal
@@ -61,10 +62,12 @@ def new_action(name: str, parent: str = ROOT_ACTION, *, run: RunKey = RUN, retri
 class Engine:
     db: Database
     hub: Hub = field(init=False)
+    enqueuer: Enqueuer = field(init=False)
     stream: int = 0
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.db.conninfo, stream_max_age=timedelta(hours=1))
+        self.enqueuer = Enqueuer(self.db, self.hub)
 
     @property
     def user(self) -> Op:
@@ -96,9 +99,34 @@ class Engine:
             await enqueue_root(tx, root)
             await clusters.enrol(tx, CLUSTER, FACTS)
 
+    async def create(
+        self, name: str | None, *, request: bytes = b"", request_id: str = "test", **facts: object
+    ) -> RunKey:
+        """A run as CreateRun begins it, beside the one of `begin`."""
+        await projects.ensure_default(self.db, RUN.org, [RUN.project])
+        new = NewRun(
+            scope=RUN.scope,
+            name=name,
+            spec=SPEC,
+            root=new_action(ROOT_ACTION, ""),
+            run_spec=b"",
+            run_base="",
+            source=0,
+            labels={},
+            start_time=NOW,
+            request=request,
+            **facts,  # pyright: ignore[reportArgumentType]  # tests name fields of NewRun
+        )
+        op = replace(self.user, request_id=request_id)
+        return await create(op, self.hub, new, domains=[RUN.domain], lease_ttl=timedelta(minutes=1))
+
     async def enqueue(self, *children: NewAction) -> list[SignalboxError | None]:
-        enqueuer = Enqueuer(self.db, self.hub)
-        return await enqueuer.apply([Enqueue(child, SPEC) for child in children])
+        """From the second time on (the TaskSpec is known to be kept) by the plain path, where it takes them."""
+        return await self.enqueuer.apply([Enqueue(child, SPEC) for child in children])
+
+    async def enqueue_anew(self, *children: NewAction) -> list[SignalboxError | None]:
+        """As a process that has just started: every one is decided."""
+        return await Enqueuer(self.db, self.hub).apply([Enqueue(child, SPEC) for child in children])
 
     async def open_stream(self, *held: work.Held, session: str = "s1", capacity: int = 1000) -> int:
         """A new lease stream of the cluster; gives how many leases were taken back."""

@@ -20,6 +20,8 @@ INVARIANTS: dict[str, LiteralString] = {
            AND a.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
     "an action was not looked at in time": """
         SELECT run, action, next_check FROM work WHERE next_check < clock_timestamp() - interval '30 seconds'""",
+    "an action is not looked at again within an hour": """
+        SELECT run, action, next_check FROM work WHERE next_check > clock_timestamp() + interval '1 hour'""",
     "a queue holds more than it may": """
         SELECT q.name FROM queue q
          WHERE q.max_actions < (SELECT count(*) FROM work w
@@ -70,12 +72,26 @@ INVARIANTS: dict[str, LiteralString] = {
         SELECT o.run, o.action FROM outbox o
           JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (o.org, o.project, o.domain, o.run, o.action)
          WHERE a.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
-    "a child lives below a parent that is over": """
+    "an abort is to be told of another grant than the one in force": """
+        SELECT o.run, o.action FROM outbox o
+          LEFT JOIN work w
+            ON (w.org, w.project, w.domain, w.run, w.action) = (o.org, o.project, o.domain, o.run, o.action)
+         WHERE (o.cluster, o.attempt, o.epoch) IS DISTINCT FROM (w.cluster, w.attempt, w.epoch)""",
+    "an action that is to be aborted is not with a cluster that must confirm it": """
+        SELECT a.run, a.name, w.owner FROM action a
+          JOIN work w ON (w.org, w.project, w.domain, w.run, w.action) = (a.org, a.project, a.domain, a.run, a.name)
+         WHERE a.abort_requested_at IS NOT NULL AND w.owner <> 'cluster'""",
+    "a child lives below a parent that is over, and its cluster need not stop it": """
         SELECT c.run, c.name FROM action c
           JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
+          JOIN work w ON (w.org, w.project, w.domain, w.run, w.action) = (c.org, c.project, c.domain, c.run, c.name)
          WHERE p.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-           AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-           AND c.abort_requested_at IS NULL""",
+           AND (c.abort_requested_at IS NULL OR w.owner <> 'cluster')""",
+    "a child of an action that is to be aborted is not": """
+        SELECT c.run, c.name FROM action c
+          JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
+         WHERE p.abort_requested_at IS NOT NULL AND c.abort_requested_at IS NULL
+           AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
 }
 
 

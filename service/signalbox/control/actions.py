@@ -63,7 +63,7 @@ class Enqueuer:
             locked = await runs.fetch_locked(locking)
             known = await actions.fetch_phases(looking)
             verdicts = [
-                None if key in known else _refusal(item, locked.get(key.run_key), known.get(parent))
+                _refusal(item, locked.get(key.run_key), known.get(parent), is_repeat=key in known)
                 for key, parent, item in zip(keys, parents, items, strict=True)
             ]
             verdicts = await _check_queues(tx, items, verdicts)
@@ -103,16 +103,20 @@ class Enqueuer:
             del self._kept[next(iter(self._kept))]
 
 
-def _refusal(item: Enqueue, run: runs.Locked | None, parent: Known | None) -> SignalboxError | None:
+def _refusal(item: Enqueue, run: runs.Locked | None, parent: Known | None, *, is_repeat: bool) -> SignalboxError | None:
     key = item.action.key
     if run is None:
         return NotFound(f"run {key.run_key}: not found")
-    if run.abort_requested:
+    if run.abort_requested:  # a repeat too: the SDK stops a parent on this answer, and on no other
         return Conflict(f"run {key.run_key}: is being aborted")
+    if is_repeat:
+        return None
     if parent is None:
         return NotFound(f"parent_action_name: no action {item.action.parent!r} in run {key.run_key}")
     if parent.phase in TERMINAL:
         return Conflict(f"parent_action_name: {item.action.parent!r} is over ({parent.phase})")
+    if parent.abort_requested:  # what lives below it has been told; what came later would never be
+        return Conflict(f"parent_action_name: {item.action.parent!r} is being aborted")
     return None
 
 
@@ -169,8 +173,11 @@ def _inherited(action: NewAction, run: runs.Locked) -> NewAction:
 
 
 async def _recovered(tx: Tx, new: list[NewAction], locked: Mapping[RunKey, runs.Locked]) -> list[NewAction]:
-    """Tasks of runs that recover from another one, answered with its results where it has them."""
-    wanted = [a.key for a in new if a.kind is Kind.TASK and locked[a.key.run_key].recovers]
+    """Tasks of runs that recover from another one, answered with its results where it has them.
+
+    Not the root: it is what finds out which tasks there are.
+    """
+    wanted = [a.key for a in new if a.kind is Kind.TASK and a.parent and locked[a.key.run_key].recovers]
     if not wanted:
         return new
     found = await actions.recoverable(tx, wanted)
@@ -205,9 +212,15 @@ async def abort(op: Op, hub: Hub, key: ActionKey, *, reason: str) -> None:
 
 
 async def cascade(tx: Tx, journal: Journal) -> None:
-    """What lives below an action that ended is aborted: nobody will ever read its result."""
-    if (parents := journal.ended_parents) and (orphans := await actions.live_below(tx, parents)):
+    """What lives below an action that ended is aborted: nobody will ever read its result.
+
+    Writes the journal: what ended or was queued anew with its parent must not be taken for what it was before.
+    """
+    parents = journal.ended_parents
+    await journal.write(tx)
+    if parents and (orphans := await actions.live_below(tx, parents)):
         await journal.abort(tx, orphans, reason="the parent action is over", by="system")
+        await journal.write(tx)
 
 
 def publish(hub: Hub, journal: Journal) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signalbox.control.actions import publish
+from signalbox.control.actions import cascade, publish
 from signalbox.control.hub import Hub
 from signalbox.control.journal import Journal
 from signalbox.errors import Invalid, NotFound, Precondition
@@ -42,6 +42,6 @@ async def signal(op: Op, hub: Hub, key: ActionKey, *, parent: str, value: bytes)
             raise Precondition(f"action {key}: waits for no signal any more, it is {state.phase}")
         await actions.signal(tx, key, value=value, by=str(op.who))
         journal.move(state, Phase.SUCCEEDED, epoch=state.epoch, at=op.now)
-        await journal.write(tx)
+        await cascade(tx, journal)
         await audit.append(tx, audit.Entry(key.org, str(op.who), "action.signal", str(key), op.request_id))
     publish(hub, journal)

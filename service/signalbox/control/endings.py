@@ -5,7 +5,7 @@ from __future__ import annotations
 from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.control.journal import Journal
-from signalbox.rules import attempts
+from signalbox.rules import attempts, timers
 from signalbox.rules.attempts import Budget, Next
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause
@@ -16,28 +16,29 @@ def follow(
     journal: Journal, before: State, moved: State, *, recoverable: bool, system: bool, system_retries: int
 ) -> None:
     """Queue another attempt if the budget has one; `moved` is the state after its end, `before` the one before that."""
+    user_failures = before.user_failures + (not system)
+    backoff = before.live.backoff if before.live and not system else None
+    delay = attempts.wait(
+        backoff and attempts.Backoff(base=backoff.base, factor=backoff.factor or 1.0, cap=backoff.cap),
+        user_failures=user_failures,
+    )
     following = attempts.after_report(
         moved.phase,
         recoverable=recoverable,
         system=system,
         abort_requested=before.abort_requested_at is not None,
         timeout=before.timeout_cause,
+        in_time=timers.is_in_time(before.live and before.live.timers, begins=journal.now + delay),
         budget=_budget(before, system_retries=system_retries),
     )
-    if following is not Next.RETRY:
-        return
-    user_failures = before.user_failures + (not system)
-    backoff = before.live.backoff if before.live and not system else None
-    journal.retry(
-        moved,
-        before=before,
-        user_failures=user_failures,
-        system_failures=before.system_failures + system,
-        delay=attempts.wait(
-            backoff and attempts.Backoff(base=backoff.base, factor=backoff.factor or 1.0, cap=backoff.cap),
+    if following is Next.RETRY:
+        journal.retry(
+            moved,
+            before=before,
             user_failures=user_failures,
-        ),
-    )
+            system_failures=before.system_failures + system,
+            delay=delay,
+        )
 
 
 def lose(journal: Journal, state: State, *, system_retries: int) -> None:
@@ -48,6 +49,8 @@ def lose(journal: Journal, state: State, *, system_retries: int) -> None:
         # Its lease has ended, and with it whatever still ran: the abort has taken effect.
         journal.move(state, Phase.ABORTED, epoch=epoch, at=journal.now)
         return
+    if not state.timeout_cause and not timers.is_in_time(state.live.timers, begins=journal.now):
+        state = state._replace(timeout_cause=Cause.DEADLINE)
     if state.timeout_cause:
         time_out(journal, state, epoch=epoch, system_retries=system_retries)
         return
@@ -80,17 +83,17 @@ def timed_out(state: State) -> bytes:
 
 def explained(state: State, cause: Cause) -> str:
     """In words, with the SDK's names for the bounds."""
-    timers = state.live.timers if state.live else None
+    bounds = state.live.timers if state.live else None
     match cause:
         case Cause.RUN:
             return (
-                f"attempt {state.attempt} timed out: it ran longer than max_runtime ({timers and timers.run_timeout})"
+                f"attempt {state.attempt} timed out: it ran longer than max_runtime ({bounds and bounds.run_timeout})"
             )
         case Cause.QUEUED:
-            bound = timers and timers.queued_timeout
+            bound = bounds and bounds.queued_timeout
             return f"attempt {state.attempt} timed out: it was queued longer than max_queued_time ({bound})"
         case Cause.DEADLINE:
-            return f"timed out: not over by its deadline ({timers and timers.deadline})"
+            return f"timed out: not over by its deadline ({bounds and bounds.deadline})"
         case Cause.NONE:
             return "timed out, says the cluster"
 

@@ -1,7 +1,8 @@
-"""What happens to actions of locked runs within one transaction: decided one by one, written set-wise at its end.
+"""What happens to actions of locked runs within one transaction: decided one by one, written set-wise.
 
 Holds the newest state of each action that it touched, so that several things may happen to one action in a batch. Each
-happening takes the next revision of its run and leaves an event.
+happening takes the next revision of its run and leaves an event. Whoever asks the tables what lives writes first: they
+do not know yet what was recorded here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
-from signalbox.rules.cache import CacheStatus
+from signalbox.control.unwritten import Unwritten
+from signalbox.ids import ActionKey, ClusterKey, RunKey
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Cause, Owner
-from signalbox.store import actions, cache, cluster_events, events, outbox, runs, work
+from signalbox.store import actions, events, outbox, runs, work
 from signalbox.store.actions import Change, Retry, State
 from signalbox.store.cache import CacheKey, NewEntry
 from signalbox.store.cluster_events import NewClusterEvent
@@ -30,18 +31,10 @@ class Journal:
         self._revisions = {key: run.revision for key, run in locked.items()}
         self._touched: set[RunKey] = set()
         self._states: dict[ActionKey, State] = {}
-        self._events: list[Event] = []
-        self._changes: dict[ActionKey, Change] = {}
-        self._retries: dict[ActionKey, Retry] = {}
-        self._requeued: dict[ActionKey, work.Requeue] = {}
         self._ended: dict[ActionKey, State] = {}
-        self._released: set[ActionKey] = set()
-        self._running: list[ActionKey] = []
-        self._timed_out: dict[ActionKey, Cause] = {}
-        self._aborts: list[outbox.NewAbort] = []
-        self._cluster_events: list[NewClusterEvent] = []
-        self._admitted: set[str] = set()
-        self._results: dict[ActionKey, NewEntry] = {}
+        self._told: set[ClusterKey] = set()
+        self._queued: set[str] = set()
+        self._unwritten = Unwritten()
 
     def know(self, states: Mapping[ActionKey, State]) -> None:
         """Take over states that were read under the runs' locks."""
@@ -74,12 +67,12 @@ class Journal:
     @property
     def told(self) -> set[ClusterKey]:
         """Clusters that must be told of an abort."""
-        return {ClusterKey(abort.key.org, abort.cluster) for abort in self._aborts}
+        return self._told
 
     @property
     def queued(self) -> set[str]:
-        """Orgs in which something waits for a cluster again."""
-        return {key.org for key, item in self._requeued.items() if not item.delay} | self._admitted
+        """Orgs in which something waits for a cluster again; known when it is written."""
+        return self._queued
 
     def revision(self, run: RunKey) -> int:
         self._touched.add(run)
@@ -88,7 +81,7 @@ class Journal:
 
     def note(self, events_of_cluster: Sequence[NewClusterEvent]) -> None:
         """Keep what a cluster told of an attempt besides its phase."""
-        self._cluster_events.extend(events_of_cluster)
+        self._unwritten.cluster_events.extend(events_of_cluster)
         self._touched.update(event.key.run_key for event in events_of_cluster)
 
     def move(
@@ -109,9 +102,9 @@ class Journal:
         key = state.key
         over = phase in TERMINAL
         revision = self._event(state, events.Kind.PHASE, phase, epoch=epoch, cluster=cluster or state.cluster, at=at)
-        before = self._changes.get(key)
+        before = self._unwritten.changes.get(key)
         began = started_at or (before.started_at if before else None)
-        self._changes[key] = Change(
+        self._unwritten.changes[key] = Change(
             key=key,
             revision=revision,
             phase=phase,
@@ -128,9 +121,9 @@ class Journal:
             phase=phase, epoch=epoch, cluster=cluster or state.cluster, started_at=began or state.started_at
         )
         if over:
-            self._ended[key] = moved
+            self._ended[key] = self._unwritten.ended[key] = moved
             if phase is Phase.SUCCEEDED and output_uri and state.cache_key and state.live is not None:
-                self._results[key] = NewEntry(
+                self._unwritten.results[key] = NewEntry(
                     CacheKey(key.org, state.cache_scope, state.cache_key),
                     output_uri,
                     "/".join(key[1:]),
@@ -139,7 +132,7 @@ class Journal:
                 )
             moved = moved._replace(live=None)
         elif phase is Phase.RUNNING and state.live is not None and state.live.is_timed:
-            self._running.append(key)
+            self._unwritten.running.append(key)
         self._states[key] = moved
         return moved
 
@@ -169,7 +162,7 @@ class Journal:
             live=live,
         )
         revision = self._event(following, events.Kind.PHASE, Phase.QUEUED, epoch=state.epoch, cluster="", at=self.now)
-        self._retries[state.key] = Retry(
+        self._unwritten.retries[state.key] = Retry(
             key=state.key,
             revision=revision,
             attempt=attempt,
@@ -177,15 +170,15 @@ class Journal:
             system_failures=system_failures,
             queued_at=self.now,
         )
-        self._ended.pop(state.key, None)
+        del self._ended[state.key], self._unwritten.ended[state.key]
         self.requeue(following, delay=delay, fresh=True)
 
     def requeue(self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False) -> None:
         """The lease is taken back, or a wait is over; the attempt waits for a cluster again, after `delay`."""
         awaited = state.live is not None and state.live.owner is Owner.CACHE  # such a wait takes no slot
         parked = awaited and self._locked[state.key.run_key].max_actions > 0
-        self._requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh, parked)
-        self._released.add(state.key)
+        self._unwritten.requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh, parked)
+        self._unwritten.released[state.key] = state
         if state.live:
             state = state._replace(live=state.live._replace(cluster=None))
         self._states[state.key] = state
@@ -195,7 +188,10 @@ class Journal:
         self._event(state, events.Kind.CONFLICT, phase, epoch=epoch, cluster=cluster, at=at)
 
     async def abort(self, tx: Tx, keys: Sequence[ActionKey], *, reason: str, by: str) -> None:
-        """Abort actions that are not over: at once what nobody holds; of the rest the wish stands until confirmed."""
+        """Abort actions that are not over: at once what nobody holds; of the rest the wish stands until confirmed.
+
+        Which those are the tables must say already: `write` what was recorded before they were looked for.
+        """
         for run in sorted({key.run_key for key in keys}):
             await work.lock_run(tx, run)
         for key in keys:
@@ -211,76 +207,25 @@ class Journal:
 
     def stop(self, state: State, *, cause: Cause, reason: str) -> None:
         """A bound is met: the cluster that holds the attempt must stop it; then it has timed out."""
-        self._timed_out[state.key] = cause
+        self._unwritten.timed_out[state.key] = cause
         self._stop(state, reason)
 
     def _stop(self, state: State, reason: str) -> None:
         assert state.live is not None  # noqa: S101  # somebody holds it
         cluster = state.live.cluster or ""
         self._event(state, events.Kind.ABORT, state.phase, epoch=state.live.epoch, cluster=cluster, at=self.now)
-        self._aborts.append(outbox.NewAbort(state.key, cluster, state.attempt, state.live.epoch, reason))
+        self._told.add(ClusterKey(state.key.org, cluster))
+        self._unwritten.aborts.append(outbox.NewAbort(state.key, cluster, state.attempt, state.live.epoch, reason))
 
     async def write(self, tx: Tx) -> None:
-        """Write everything; nothing may be recorded afterwards."""
-        if self._changes:
-            await actions.change(tx, list(self._changes.values()))
-        if self._retries:
-            await actions.retry(tx, list(self._retries.values()))
-        if self._timed_out:
-            await actions.request_timeout(tx, list(self._timed_out), list(self._timed_out.values()))
-        if self._events:
-            await events.append(tx, self._events)
-        if self._cluster_events:
-            await cluster_events.append(tx, self._cluster_events)
-        await self._write_work(tx)
-        await self._keep_results(tx)
-        await self._end_runs(tx)
-        await self._admit(tx)
-
-    async def _write_work(self, tx: Tx) -> None:
-        """Who must act next on what was touched, and what clusters must be told."""
-        if running := [key for key in self._running if key not in self._ended and key not in self._requeued]:
-            await work.begin_running(tx, running)
-        if self._requeued:
-            await work.requeue(tx, list(self._requeued.values()))
-        if self._ended:
-            await work.delete(tx, self.ended)
-        if told := [key for key in sorted(self._released | set(self._ended)) if self._was_to_stop(key)]:
-            await outbox.delete(tx, told)
-        if self._aborts:
-            await outbox.insert_aborts(tx, self._aborts)
-
-    async def _keep_results(self, tx: Tx) -> None:
-        """Results of cached actions, for others; and who waited for an action that is over goes on."""
-        if self._results:
-            newest = {entry.key: entry for entry in self._results.values()}
-            await cache.put(tx, list(newest.values()))
-            await actions.set_cache_status(tx, sorted(self._results), CacheStatus.POPULATED)
-        cached = [state for state in self._ended.values() if state.cache_key]
-        for org in sorted({state.key.org for state in cached}):
-            await cache.release(tx, org, [str(state.key) for state in cached if state.key.org == org])
-        if cached:
-            await cache.wake(tx, [CacheKey(s.key.org, s.cache_scope, s.cache_key) for s in cached])
-
-    async def _end_runs(self, tx: Tx) -> None:
-        if roots := {key.run_key: state.phase for key, state in self._ended.items() if key.action == ROOT_ACTION}:
-            await runs.end(tx, roots)
-
-    async def _admit(self, tx: Tx) -> None:
-        """What ended made room in runs with a limit."""
-        parked = {item.key for item in self._requeued.values() if item.parked}
-        for run in sorted({key.run_key for key in parked | set(self._ended)}):
-            limit = self._locked[run].max_actions
-            if limit and await work.admit(tx, run, max_actions=limit):
-                self._admitted.add(run.org)
-
-    def _was_to_stop(self, key: ActionKey) -> bool:
-        state = self._ended.get(key) or self._states[key]
-        return bool(state.abort_requested_at or state.timeout_cause or key in self._retries)
+        """Write what was recorded since the last time: from now on the tables say it too."""
+        unwritten, self._unwritten = self._unwritten, Unwritten()
+        self._queued |= {key.org for key, item in unwritten.requeued.items() if not item.delay}
+        self._queued |= await unwritten.write(tx, self._locked)
 
     def _event(self, state: State, kind: events.Kind, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> int:
         revision = self.revision(state.key.run_key)
-        self._events.append(
+        self._unwritten.events.append(
             Event(
                 key=state.key,
                 revision=revision,

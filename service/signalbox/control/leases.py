@@ -20,7 +20,7 @@ from signalbox.ids import ClusterKey
 from signalbox.metrics import GRANTS, LEASES_LOST
 from signalbox.op import Op
 from signalbox.rules.roles import Permission
-from signalbox.store import audit, clusters, dispatch, outbox, runs, specs, work
+from signalbox.store import audit, clock, clusters, dispatch, outbox, runs, specs, work
 from signalbox.store.actions import State
 from signalbox.store.db import Database, Tx
 
@@ -104,7 +104,6 @@ async def sweep(op: Op, hub: Hub, held: Sequence[work.Held], *, system_retries: 
             hub,
             cluster,
             lost[start : start + GRANT_BATCH],
-            now=op.now,
             system_retries=system_retries,
             cause="session",
         )
@@ -183,14 +182,13 @@ async def take_back(
     cluster: ClusterKey,
     grants: Sequence[work.Held],
     *,
-    now: datetime,
     system_retries: int,
     cause: str,
 ) -> None:
     """End leases that are still exactly these: queue the attempts anew, or end the actions whose budget is spent."""
     async with db.transaction() as tx:
         locked = await runs.lock(tx, [grant.key.run_key for grant in grants])
-        journal = Journal(locked, now=now)
+        journal = Journal(locked, now=await clock.now(tx))
         await journal.load(tx, [grant.key for grant in grants])
         for grant in grants:
             state = journal.state(grant.key)
@@ -198,7 +196,6 @@ async def take_back(
                 endings.lose(journal, state, system_retries=system_retries)
                 LEASES_LOST.labels(cause).inc()
         await cascade(tx, journal)
-        await journal.write(tx)
     publish(hub, journal)
 
 

@@ -19,7 +19,7 @@ from signalbox.ids import ActionKey, ClusterKey
 from signalbox.metrics import REPORTS
 from signalbox.rules import attempts, names
 from signalbox.rules.phases import TERMINAL, Lease, Now, Phase, Reported, Verdict, judge
-from signalbox.store import actions, plain_reports, runs
+from signalbox.store import actions, clock, plain_reports, runs
 from signalbox.store.actions import State
 from signalbox.store.cluster_events import NewClusterEvent
 from signalbox.store.db import Database
@@ -29,7 +29,8 @@ from signalbox.store.plain_reports import PlainReport
 class Report(NamedTuple):
     """`epoch` None: of the lease now in force (callers that do not know epochs). `error`: serialized ErrorInfo.
 
-    `cluster_events`: when each occurred, and it as a serialized ClusterEvent.
+    `at` and `started_at` are of the cluster's clock: they count for its action alone. `cluster_events`: when each
+    occurred, and it as a serialized ClusterEvent.
     """
 
     key: ActionKey
@@ -96,15 +97,16 @@ class Reporter:
         async with self._db.transaction() as tx:
             locking = await runs.send_lock(tx, [report.key.run_key for report in reports])
             looking = await actions.send_states(tx, list(dict.fromkeys(report.key for report in reports)))
-            journal = Journal(await runs.fetch_locked(locking), now=max(report.at for report in reports))
+            now = await clock.now(tx)
+            journal = Journal(await runs.fetch_locked(locking), now=now)
             journal.know(await actions.fetch_states(looking))
             verdicts = [self._apply_one(journal, report) for report in reports]
             await cascade(tx, journal)
-            await journal.write(tx)
         publish(self._hub, journal)
         return verdicts
 
     def _apply_one(self, journal: Journal, report: Report) -> Verdict:
+        report = _not_of_the_future(report, now=journal.now)
         state = journal.state(report.key)
         if state is not None and report.key.org != report.cluster.org:
             state = None  # another org's action: for this cluster it does not exist
@@ -158,6 +160,12 @@ def _plain(report: Report) -> PlainReport:
     return PlainReport(
         report.key, report.attempt, report.epoch or 0, report.at, report.started_at, report.output_uri, report.log
     )
+
+
+def _not_of_the_future(report: Report, *, now: datetime) -> Report:
+    """Its times are those of its cluster's clock, which may be ahead of the database's."""
+    started_at = report.started_at and min(report.started_at, now)
+    return report._replace(at=min(report.at, now), started_at=started_at)
 
 
 def _epoch_in_force(state: State | None) -> int:

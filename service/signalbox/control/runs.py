@@ -100,6 +100,9 @@ async def create(op: Op, hub: Hub, new: NewRun, *, domains: Sequence[str], lease
 
 async def _check_queue(tx: Tx, org: str, name: str) -> None:
     queue = await queues.named(tx, org, name)
+    if queue is not None and queue.max_depth is not None:
+        # Else runs that begin at once all count the same: each the others' roots not yet.
+        queue = await queues.lock(tx, org, name)
     if queue is None:
         if name != queues.DEFAULT:
             raise Invalid(f"queue: no queue {name!r} in org {org}")

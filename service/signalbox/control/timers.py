@@ -59,9 +59,8 @@ async def _check(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries:
                 continue
             again.append((state.key, _next(state, cause, now)))
         await _take_over(tx, journal, awaiting)
+        await work.check_again(tx, again)  # before the journal: a retry's own wait counts
         await cascade(tx, journal)
-        await work.check_again(tx, again)
-        await journal.write(tx)
     publish(hub, journal)
 
 

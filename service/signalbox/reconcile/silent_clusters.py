@@ -27,7 +27,5 @@ async def run(op: Op, hub: Hub, settings: Settings) -> int:
     for cluster, held in found:
         by_cluster[cluster].append(held)
     for cluster, grants in by_cluster.items():
-        await leases.take_back(
-            op.db, hub, cluster, grants, now=op.now, system_retries=settings.system_retries, cause="silence"
-        )
+        await leases.take_back(op.db, hub, cluster, grants, system_retries=settings.system_retries, cause="silence")
     return len(found)

@@ -53,10 +53,20 @@ def ended_as(reported: Phase, *, abort_requested: bool, timeout: Cause) -> Phase
 
 
 def after_report(
-    phase: Phase, *, recoverable: bool, system: bool, abort_requested: bool, timeout: Cause, budget: Budget
+    phase: Phase,
+    *,
+    recoverable: bool,
+    system: bool,
+    abort_requested: bool,
+    timeout: Cause,
+    in_time: bool,
+    budget: Budget,
 ) -> Next:
-    """What follows an attempt's end. What is to be aborted is never tried again, nor what is past its deadline."""
-    if abort_requested or timeout is Cause.DEADLINE:
+    """What follows an attempt's end. What is to be aborted is never tried again, nor what met its deadline.
+
+    `in_time`: another attempt would begin before the deadline, after its wait.
+    """
+    if abort_requested or timeout is Cause.DEADLINE or not in_time:
         return Next.END
     if phase is Phase.TIMED_OUT:
         return Next.RETRY if budget.user_failures < budget.user_retries else Next.END

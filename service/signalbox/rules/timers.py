@@ -62,6 +62,11 @@ def met(timers: Timers, owner: Owner, phase: Phase, *, now: datetime) -> Cause:
     return Cause.RUN if phase is Phase.RUNNING else Cause.QUEUED
 
 
+def is_in_time(timers: Timers | None, *, begins: datetime) -> bool:
+    """Whether an attempt that can begin then would begin before the deadline; None: nothing is known to bound it."""
+    return timers is None or timers.deadline is None or begins < timers.deadline
+
+
 def next_check(timers: Timers, owner: Owner, phase: Phase, *, now: datetime) -> datetime:
     """When the action must be looked at again: at its next bound, or at the end of a wait."""
     candidates = [now + (AWAITED_RESULT_EVERY if owner is Owner.CACHE else LONGEST_WAIT)]

@@ -27,7 +27,8 @@ async def send_phases(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow
     """Ask for those of the actions that exist, without waiting for the answer."""
     return await tx.execute(
         """
-        SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, coalesce(w.is_parent, false)
+        SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, a.abort_requested_at IS NOT NULL,
+               coalesce(w.is_parent, false)
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
@@ -41,11 +42,12 @@ class Known(NamedTuple):
     """What an enqueue must know of an action that exists."""
 
     phase: Phase
+    abort_requested: bool
     is_parent: bool
 
 
 async def fetch_phases(cursor: AsyncCursor[TupleRow]) -> dict[ActionKey, Known]:
-    return {ActionKey(*row[:5]): Known(Phase(row[5]), row[6]) for row in await cursor.fetchall()}
+    return {ActionKey(*row[:5]): Known(Phase(row[5]), *row[6:]) for row in await cursor.fetchall()}
 
 
 class Backoff(NamedTuple):

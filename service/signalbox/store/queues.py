@@ -85,6 +85,18 @@ async def named(tx: Tx, org: str, name: str) -> Queue | None:
     return await cursor.fetchone()
 
 
+async def lock(tx: Tx, org: str, name: str) -> Queue | None:
+    """The queue as it is now and stays until commit; who locks it too waits. What is in it goes on meanwhile."""
+    cursor = tx.cursor(row_factory=class_row(Queue))
+    await cursor.execute(
+        """
+        SELECT org, name, state, priority, fairness, max_runs, max_actions, max_depth, clusters
+          FROM queue WHERE org = %(org)s AND name = %(name)s FOR NO KEY UPDATE""",
+        {"org": org, "name": name},
+    )
+    return await cursor.fetchone()
+
+
 async def known(tx: Tx, org: str, names: Sequence[str]) -> set[str]:
     """Which of the names may be used: those that are configured, and the default."""
     cursor = await tx.execute(

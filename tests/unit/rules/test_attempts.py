@@ -20,6 +20,7 @@ def after_failure(*, recoverable: bool = True, system: bool = False, aborted: bo
         system=system,
         abort_requested=aborted,
         timeout=Cause.NONE,
+        in_time=True,
         budget=left,
     )
 
@@ -50,6 +51,7 @@ def test_only_failures_and_timeouts_are_tried_again(phase: Phase) -> None:
         system=False,
         abort_requested=False,
         timeout=Cause.NONE,
+        in_time=True,
         budget=budget(user=(5, 0)),
     )
 
@@ -67,7 +69,7 @@ def test_a_lost_attempt_that_began_spends_the_budget_of_the_platform(lost: int, 
 
 def after_timeout(cause: Cause, *, left: Budget) -> Next:
     return after_report(
-        Phase.TIMED_OUT, recoverable=True, system=False, abort_requested=False, timeout=cause, budget=left
+        Phase.TIMED_OUT, recoverable=True, system=False, abort_requested=False, timeout=cause, in_time=True, budget=left
     )
 
 
@@ -79,6 +81,21 @@ def test_an_attempt_that_took_too_long_spends_a_retry_of_the_task(cause: Cause) 
 
 def test_nothing_follows_a_deadline() -> None:
     assert after_timeout(Cause.DEADLINE, left=budget(user=(9, 0))) is Next.END
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.TIMED_OUT])
+def test_what_could_begin_only_after_the_deadline_is_not_tried_again(phase: Phase) -> None:
+    outcome = after_report(
+        phase,
+        recoverable=True,
+        system=False,
+        abort_requested=False,
+        timeout=Cause.NONE,
+        in_time=False,
+        budget=budget(user=(9, 0)),
+    )
+
+    assert outcome is Next.END
 
 
 def test_what_was_stopped_for_its_time_has_timed_out_and_what_was_aborted_has_not() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.rules.phases import TERMINAL, Phase
-from signalbox.rules.timers import LONGEST_WAIT, Cause, Owner, Timers, met, next_check
+from signalbox.rules.timers import LONGEST_WAIT, Cause, Owner, Timers, is_in_time, met, next_check
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -45,6 +45,13 @@ def test_the_deadline_goes_before_the_others() -> None:
 def test_time_before_a_retry_is_no_time_in_the_queue() -> None:
     assert met(timers(queued=MINUTE), Owner.BACKOFF, Phase.QUEUED, now=SINCE + MINUTE * 9) is Cause.NONE
     assert next_check(timers(queued=MINUTE), Owner.BACKOFF, Phase.QUEUED, now=SINCE - MINUTE) == SINCE
+
+
+def test_an_attempt_must_begin_before_the_deadline() -> None:
+    assert is_in_time(timers(deadline=MINUTE), begins=SINCE + MINUTE - timedelta(microseconds=1))
+    assert not is_in_time(timers(deadline=MINUTE), begins=SINCE + MINUTE)
+    assert is_in_time(timers(), begins=SINCE + MINUTE * 99)
+    assert is_in_time(None, begins=SINCE)
 
 
 @given(

@@ -89,8 +89,8 @@ BEGIN
 END
 $$;
 
--- Enqueue task actions if all of them are plain: new, below parents that are not over, in runs that are not being
--- aborted, have no limit of actions and recover from none. Gives whether; if not, nothing has happened.
+-- Enqueue task actions if all of them are plain: new, below parents that are neither over nor being aborted, in runs that
+-- are not being aborted, have no limit of actions and recover from none. Gives whether; if not, nothing has happened.
 -- `p_at_*`: each run once, in key order. `p_above_*`: each parent once.
 CREATE FUNCTION enqueue_plain(
     p_at_org text[], p_at_project text[], p_at_domain text[], p_at_run text[],
@@ -123,7 +123,9 @@ BEGIN
     SELECT count(*) = cardinality(p_above_action), bool_and(w.is_parent) INTO v_plain, v_parents
       FROM unnest(p_above_org, p_above_project, p_above_domain, p_above_run, p_above_action)
         AS k (org, project, domain, run, action)
-      JOIN work w USING (org, project, domain, run, action);
+      JOIN work w USING (org, project, domain, run, action)
+      JOIN action a ON (a.org, a.project, a.domain, a.run, a.name) = (k.org, k.project, k.domain, k.run, k.action)
+     WHERE a.abort_requested_at IS NULL;
     IF NOT v_plain OR EXISTS (
         SELECT 1 FROM unnest(p_org, p_project, p_domain, p_run, p_action) AS n (org, project, domain, run, name)
           JOIN action o USING (org, project, domain, run, name)) THEN
@@ -272,7 +274,7 @@ $$;
 
 -- Take reports of a cluster that say RUNNING or SUCCEEDED, one an action, where that is plain: the lease is in force, the
 -- action has no children, limits of time, abort, cached result or root's duties, and its run no limit of actions. Gives
--- the places, from 1, of those that were taken; of the others nothing has happened.
+-- the places, from 1, of those that were taken; of the others nothing has happened. A time ahead of this clock is now.
 -- `p_at_*`: each run once, in key order. `p_output_uri`: null while the attempt runs.
 -- Rows are found by key once, and then by their place: all that may move them holds the run's lock.
 CREATE FUNCTION report_plain(
@@ -283,6 +285,7 @@ CREATE FUNCTION report_plain(
 #variable_conflict use_column
 DECLARE
     v_taken integer[];
+    v_now timestamptz;
 BEGIN
     PERFORM 1
        FROM run r
@@ -290,8 +293,11 @@ BEGIN
       WHERE r.org = p_org
       ORDER BY r.project, r.domain, r.name
         FOR NO KEY UPDATE OF r;
+    v_now := clock_timestamp();
       WITH taken AS MATERIALIZED (
-            SELECT k.*, a.ctid AS action_tid, w.ctid AS work_tid, a.parent,
+            SELECT k.project, k.domain, k.run, k.action, k.attempt, k.epoch, least(k.at, v_now) AS at,
+                   CASE WHEN k.started_at IS NOT NULL THEN least(k.started_at, v_now) END AS started_at,
+                   k.output_uri, k.log, k.place, a.ctid AS action_tid, w.ctid AS work_tid, a.parent,
                    r.revision + row_number() OVER (PARTITION BY r.project, r.domain, r.name ORDER BY k.place) AS revision
               FROM unnest(p_project, p_domain, p_run, p_action, p_attempt, p_epoch, p_at, p_started_at, p_output_uri,
                           p_log) WITH ORDINALITY
