@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from time import monotonic
 
 from flyteidl2.task import run_pb2, task_definition_pb2
-from flyteidl2.workflow import run_definition_pb2
 
-from signalbox.api import wire
-from signalbox.api.interceptors import Handlers, validate
+from signalbox.api import reports, wire
+from signalbox.api.interceptors import Handlers
 from signalbox.control import leases
 from signalbox.control.batch import Batch
 from signalbox.control.hub import Hub, cluster_topic, room_topic, work_topic
 from signalbox.control.reports import Report
-from signalbox.errors import Invalid, SignalboxError
+from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey, RunKey
 from signalbox.op import Op
 from signalbox.rules import names
@@ -25,22 +23,13 @@ from signalbox.store import clusters, dispatch, outbox, runs, work
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
 
 _SERVICE = "signalbox.cluster.v1.ClusterLinkService"
-_OUTCOMES = {
-    Verdict.ACCEPTED: pb.OUTCOME_ACCEPTED,
-    Verdict.DUPLICATE: pb.OUTCOME_DUPLICATE,
-    Verdict.STALE_EPOCH: pb.OUTCOME_STALE_EPOCH,
-    Verdict.TERMINAL_ALREADY: pb.OUTCOME_TERMINAL_ALREADY,
-    Verdict.UNKNOWN_ACTION: pb.OUTCOME_UNKNOWN_ACTION,
-    Verdict.INVALID: pb.OUTCOME_INVALID,
-}
 _LARGEST_REPORT = 5000
 _HEARD_FOR = 0.5  # seconds, far below the lease's
-_MOST_CLUSTER_EVENTS = 100  # of one report: more is a cluster's mistake
 
 
 class Link:
-    def __init__(self, reports: Batch[Report, Verdict], hub: Hub, settings: Settings) -> None:
-        self._reports = reports
+    def __init__(self, batch: Batch[Report, Verdict], hub: Hub, settings: Settings) -> None:
+        self._batch = batch
         self._hub = hub
         self._settings = settings
         self._heard: dict[ClusterKey, tuple[float, str]] = {}
@@ -109,10 +98,8 @@ class Link:
             raise Invalid(f"reports: at most {_LARGEST_REPORT}, got {len(request.reports)}")
         if not await self._is_current(op, cluster, request.session_id):
             return pb.ReportResponse(outcomes=[pb.OUTCOME_STALE_EPOCH] * len(request.reports), session_current=False)
-        parsed = [_parse(op, cluster, report, self._settings.error_limit_bytes) for report in request.reports]
-        results = iter(await self._reports.submit_all([report for report in parsed if report is not None]))
-        outcomes = [pb.OUTCOME_INVALID if report is None else _outcome(next(results)) for report in parsed]
-        return pb.ReportResponse(outcomes=outcomes, session_current=True)
+        limit = self._settings.error_limit_bytes
+        return await reports.take(op, cluster, request.reports, self._batch, error_limit=limit)
 
     async def _is_current(self, op: Op, cluster: ClusterKey, session: str) -> bool:
         """Whether the session is the cluster's newest, asked at most twice a second: epochs are what fences reports."""
@@ -129,55 +116,6 @@ class Link:
         progress.fence_after.FromTimedelta(self._settings.fence_after)
         progress.report_every.FromTimedelta(self._settings.report_every)
         return pb.LeaseResponse(progress=progress)
-
-
-def _parse(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report | None:
-    """The report, or None when it is malformed: its neighbours must not suffer."""
-    try:
-        validate(report)
-        return _report(op, cluster, report, error_limit)
-    except Invalid:
-        return None
-
-
-def _report(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report:
-    event = report.event
-    log = None
-    if event.log_info or event.HasField("log_context"):
-        log = run_definition_pb2.ActionEvent(log_info=event.log_info, log_context=event.log_context).SerializeToString()
-    error = None
-    if event.HasField("error_info"):
-        error = wire.cut_error(event.error_info, error_limit).SerializeToString()
-    at = event.end_time if event.HasField("end_time") else event.updated_time
-    return Report(
-        key=wire.action_key(event.id),
-        cluster=cluster,
-        attempt=event.attempt,
-        epoch=report.epoch,
-        phase=wire.phase(event.phase),
-        at=wire.moment(at) if at.ByteSize() else op.now,
-        started_at=wire.moment(event.start_time) if event.HasField("start_time") else None,
-        output_uri=event.outputs.output_uri or None,
-        error=error,
-        error_system=event.error_info.kind == run_definition_pb2.ErrorInfo.KIND_SYSTEM,
-        recoverable=report.recoverable,
-        log=log,
-        cluster_events=[_cluster_event(op, e) for e in event.cluster_events[:_MOST_CLUSTER_EVENTS]],
-    )
-
-
-def _cluster_event(op: Op, event: run_definition_pb2.ClusterEvent) -> tuple[datetime, bytes]:
-    at = wire.moment(event.occurred_at) if event.HasField("occurred_at") else op.now
-    return at, event.SerializeToString(deterministic=True)
-
-
-def _outcome(result: Verdict | SignalboxError) -> pb.Outcome:
-    """Raises what is not the report's own fault, for the cluster to send all of it again."""
-    if isinstance(result, Invalid):
-        return pb.OUTCOME_INVALID
-    if isinstance(result, SignalboxError):
-        raise result
-    return _OUTCOMES[result]
 
 
 def _facts(facts: pb.ClusterFacts) -> clusters.Facts:
