@@ -13,6 +13,7 @@ from signalbox.control import leases
 from signalbox.control.batch import Batch
 from signalbox.control.hub import Hub, cluster_topic, room_topic, work_topic
 from signalbox.control.reports import Report
+from signalbox.control.silence import Silence
 from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey, RunKey
 from signalbox.op import Op
@@ -69,6 +70,7 @@ class Link:
             held = [work.Held(wire.action_key(r.action_id), r.attempt, r.epoch) for r in request.held]
             await leases.sweep(op, self._hub, held, system_retries=self._settings.system_retries)
             yield self._progress()
+            silence = Silence(self._settings.progress_every)
             told = 0
             sent_specs: set[bytes] = set()
             contexts: dict[RunKey, runs.Context] = {}
@@ -80,17 +82,21 @@ class Link:
                 if grants.granted:
                     sent_specs |= set(grants.specs)
                     yield pb.LeaseResponse(grants=_grants(grants))
-                if look_for_aborts and (aborts := await leases.aborts(op, after=told)):
+                further = look_for_aborts
+                while further and (aborts := await leases.aborts(op, after=told)):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
+                    further = len(aborts) == leases.ABORT_BATCH
+                if silence.is_due:  # also between grants: what was told and has not happened is told again
+                    yield self._progress()
+                    silence.broken()
+                    told, look_for_aborts = 0, True
+                    continue
                 more = len(grants.granted) == leases.GRANT_BATCH
                 if more or (grants.full and subscription.also(room_topic(cluster))):
                     continue
-                heard = await subscription.changed(within=self._settings.progress_every)
-                look_for_aborts = not heard or cluster_topic(cluster) in subscription.woken
-                if not heard:
-                    told = 0  # what was told and has not happened is told again
-                    yield self._progress()
+                await subscription.changed(within=silence.left)
+                look_for_aborts = cluster_topic(cluster) in subscription.woken
 
     async def report(self, op: Op, request: pb.ReportRequest) -> pb.ReportResponse:
         cluster = leases.caller(op)

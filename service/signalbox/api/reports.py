@@ -55,7 +55,7 @@ async def take(
     counts_no_more = await _submit(batch, ends, {})
     for place, problem in problems.items():
         _record(cluster, reports[place], problem, ended=place in ends)
-        verdict = counts_no_more.get(place)
+        verdict = counts_no_more.get(place, Verdict.INVALID)
         verdicts[place] = verdict if verdict in (Verdict.STALE_EPOCH, Verdict.UNKNOWN_ACTION) else Verdict.INVALID
     return pb.ReportResponse(
         outcomes=[_OUTCOMES[verdicts[place]] for place in range(len(reports))],

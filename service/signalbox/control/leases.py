@@ -28,6 +28,7 @@ JOIN_TOKEN_PREFIX = "sbj_"  # noqa: S105  # greppable, not a secret
 CREDENTIAL_PREFIX = "sbc_"
 
 GRANT_BATCH = 100
+ABORT_BATCH = 500
 _MOST_CONTEXTS = 1000
 
 
@@ -153,9 +154,9 @@ async def grant(
 
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:
-    """What the calling cluster must stop, with ids above `after`."""
+    """What the calling cluster must stop, with ids above `after`; `ABORT_BATCH` of them at most."""
     async with op.db.autocommit() as tx:
-        return await outbox.aborts(tx, caller(op), after=after)
+        return await outbox.aborts(tx, caller(op), after=after, limit=ABORT_BATCH)
 
 
 async def heard_of(op: Op, *, session: str) -> bool:
