@@ -17,7 +17,7 @@ from signalbox.control.silence import Silence
 from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey, RunKey
 from signalbox.op import Op
-from signalbox.rules import names
+from signalbox.rules import names, texts
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Settings
 from signalbox.store import clusters, dispatch, outbox, runs, work
@@ -56,7 +56,7 @@ class Link:
 
     async def lease(self, op: Op, request: pb.LeaseRequest) -> AsyncIterator[pb.LeaseResponse]:
         cluster = leases.caller(op)
-        if not request.session_id:
+        if not wire.text(request.session_id, what="session_id", longest=texts.NAME):
             raise Invalid("session_id: needed")
         with self._hub.subscribe(work_topic(cluster.org), cluster_topic(cluster)) as subscription:
             stream = await leases.begin(
@@ -126,12 +126,12 @@ class Link:
 
 def _facts(facts: pb.ClusterFacts) -> clusters.Facts:
     for field in ("dataproxy_endpoint", "storage_prefix"):
-        if "://" not in getattr(facts, field):
+        if "://" not in wire.text(getattr(facts, field), what=f"facts.{field}", longest=texts.URI):
             raise Invalid(f"facts.{field}: a URI with its scheme, got {getattr(facts, field)!r}")
     return clusters.Facts(
         dataproxy_endpoint=facts.dataproxy_endpoint,
         storage_prefix=facts.storage_prefix,
-        agent_version=facts.agent_version,
+        agent_version=wire.text(facts.agent_version, what="facts.agent_version", longest=texts.NAME),
     )
 
 

@@ -174,6 +174,27 @@ def cut_event(event: run_definition_pb2.ClusterEvent) -> run_definition_pb2.Clus
     return cut
 
 
+def reason(value: str) -> str:
+    """Why somebody wants something, as it is kept and told."""
+    return texts.cut(value, texts.REASON)
+
+
+def definition(body: bytes, *, what: str) -> bytes:
+    """The serialized definition, if it is not too large. Raises Invalid, naming `what`."""
+    if len(body) > texts.DEFINITION:
+        raise Invalid(f"{what}: at most {texts.DEFINITION} bytes, got {len(body)}")
+    return body
+
+
+def labels(values: Mapping[str, str], *, what: str) -> dict[str, str]:
+    """Raises Invalid for too many labels and for too long ones, naming `what`."""
+    if len(values) > texts.LABELS:
+        raise Invalid(f"{what}: at most {texts.LABELS} labels, got {len(values)}")
+    for word in (*values.keys(), *values.values()):
+        text(word, what=what, longest=texts.NAME)
+    return dict(values)
+
+
 def text(value: str, *, what: str, longest: int) -> str:
     """The value, if it is not too long to be one. Raises Invalid, naming `what`."""
     if problem := texts.problem(value, longest=longest):

@@ -34,7 +34,8 @@ WATCHED_RUNS = 100
 """A watch of runs follows the newest ones, and older ones for as long as they are not over."""
 
 _BATCH = 500
-_SHOWN_EVENTS = 200
+_SHOWN_EVENTS = 100
+"""Of each attempt, the newest ones: what it ended with is never what is left out."""
 _UNHINTED = timedelta(seconds=2)
 _ACTION_EVERY = 0.05
 _LIST_EVERY = 0.5
@@ -88,7 +89,7 @@ async def details(op: Op, key: ActionKey) -> Details:
         rest = await action_details.rest(tx, key)
         attempts = await action_details.attempts(tx, key)
         history = await action_details.history(tx, key)
-        told = await cluster_events.of_action(tx, key, limit=_SHOWN_EVENTS)
+        told = await cluster_events.newest(tx, key, [a.attempt for a in attempts], each=_SHOWN_EVENTS)
     assert rest is not None  # noqa: S101  # of the same snapshot as the row
     return Details(action=view, rest=rest, attempts=attempts, history=history, cluster_events=told)
 

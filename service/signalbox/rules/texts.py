@@ -1,7 +1,7 @@
 """How long the texts may be that callers give: what is a name is refused beyond it, free text is cut and says so.
 
-The request limit alone would let 4 MiB into a row, and out again with every look at it. What a definition holds
-(a TaskSpec, a RunSpec) is kept once, and only what is taken out of it is bounded here.
+The request limit alone would let 4 MiB into a row, and out again with every look at it. A TaskSpec is kept once however
+many actions share it: it has the limit of a request, and only what is taken out of it is bounded here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ URI = 4096
 """Characters of a URI, of a prefix of some, or of one entry about a log."""
 ANSWER = 4096
 """Characters of the text that answers a condition: as many as the API gives the question."""
+DEFINITION = 256 * 1024
+"""Bytes of a definition that each trace, or each run, has for itself."""
 REASON = 1024
 """Bytes of UTF-8 of a reason, a cause or an event, in words."""
 
