@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 
 import pytest
@@ -15,7 +15,10 @@ from flyteidl2.workflow import run_definition_pb2, run_service_pb2
 from signalbox.rules.phases import Phase
 from signalbox.store import cluster_events
 from signalbox.store.db import Database
-from support.engine import NOW, RUN, Engine, report
+from signalbox_wire.cluster.v1 import cluster_pb2 as pb
+from support.engine import NOW, RUN, USER_ERROR, Engine, new_action, report
+from support.link import a_run, enrolled, until
+from support.link import report as wire_report
 from support.service import Service, service
 
 WATCH = "workflow.RunService/WatchClusterEvents"
@@ -41,9 +44,9 @@ def told(reason: str) -> tuple[object, bytes]:
     return NOW, event.SerializeToString(deterministic=True)
 
 
-def watch(attempt: int = 1) -> run_service_pb2.WatchClusterEventsRequest:
+def watch(attempt: int = 1, name: str = "a0") -> run_service_pb2.WatchClusterEventsRequest:
     request = run_service_pb2.WatchClusterEventsRequest(attempt=attempt)
-    request.id.name = "a0"
+    request.id.name = name
     run = request.id.run
     run.project, run.domain, run.name = RUN.project, RUN.domain, RUN.run
     return request
@@ -82,3 +85,70 @@ async def test_an_attempt_that_there_is_not_yet_is_not_found(running: Service) -
 
     assert refused.value.code is Code.NOT_FOUND
     assert "has no attempt 2, its newest is 1" in refused.value.message
+
+
+async def test_details_show_the_newest_events_of_each_attempt(database_url: str, db: Database) -> None:
+    """P7: the first 200 of all attempts were shown; what the newest attempt ended with was missing."""
+
+    def many(name: str) -> Callable[[pb.AttemptReport], object]:
+        def change(told: pb.AttemptReport) -> None:
+            told.recoverable = True
+            for number in range(90):
+                told.event.cluster_events.add(reason=f"{name}{number}")
+
+        return change
+
+    async with enrolled(database_url, db) as cluster:
+        stream = cluster.lease()
+        await a_run(database_url, "r1", lambda r: setattr(r.task_spec.task_template.metadata.retries, "retries", 2))
+        for attempt in (1, 2, 3):
+            (grant,) = (await until(stream, "grants")).grants
+            assert grant.ref.attempt == attempt
+            await cluster.send(wire_report(grant, "RUNNING", many("began")))
+            await cluster.send(wire_report(grant, "FAILED", many("ended")))
+    async with service(database_url) as made:
+        request = run_service_pb2.GetActionDetailsRequest(action_id=watch().id)
+        shown = (await made.call("workflow.RunService/GetActionDetails", request)).details.attempts
+
+    newest = [*(f"began{number}" for number in range(80, 90)), *(f"ended{number}" for number in range(90))]
+    assert [[event.reason for event in attempt.cluster_events] for attempt in shown] == [newest] * 3
+
+
+async def test_a_watch_of_the_second_attempt_has_nothing_of_the_first_and_ends_when_it_is_tried_again(
+    running: Service, engine: Engine
+) -> None:
+    await engine.enqueue(new_action("c1", retries=3))
+    for attempt in (1, 2):
+        granted = (await engine.lease())["c1"]
+        await engine.report(report(granted, Phase.RUNNING, cluster_events=[told(f"began {attempt}")]))
+        if attempt == 1:
+            await engine.report(report(granted, Phase.FAILED, recoverable=True, error=USER_ERROR))
+    heard: list[str] = []
+    began = asyncio.Event()
+
+    async def listen() -> None:
+        async for message in running.stream(WATCH, watch(attempt=2, name="c1")):
+            heard.extend(event.reason for event in message.cluster_events)
+            began.set()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(listen())
+        await began.wait()
+        end = report(granted, Phase.FAILED, recoverable=True, error=USER_ERROR, cluster_events=[told("ended 2")])
+        await engine.report(end)
+
+    assert heard == ["began 2", "ended 2"]
+    assert (await engine.state("c1")).attempt == 3
+
+
+async def test_a_watch_has_all_events_also_where_they_are_more_than_a_page(running: Service, engine: Engine) -> None:
+    granted = (await engine.lease())["a0"]
+    for number in range(13):
+        events = [told(f"{number}-{place}") for place in range(100)]
+        await engine.report(report(granted, Phase.RUNNING, cluster_events=events))
+    await engine.report(report(granted, Phase.SUCCEEDED))
+
+    async with asyncio.timeout(10):
+        heard = [e.reason async for message in running.stream(WATCH, watch()) for e in message.cluster_events]
+
+    assert heard == [f"{number}-{place}" for number in range(13) for place in range(100)]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,78 +13,21 @@ from connectrpc.errors import ConnectError
 from flyteidl2.common import phase_pb2
 from flyteidl2.workflow import run_service_pb2
 
-from signalbox.access.principals import OPERATOR
-from signalbox.control import leases
-from signalbox.ids import ClusterKey, ProjectKey
 from signalbox.store.db import Database
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
-from support.builders import a_project, an_op
-from support.service import Service, service
-
-LINK = "/signalbox.cluster.v1.ClusterLinkService"
-FACTS = pb.ClusterFacts(dataproxy_endpoint="http://localhost:1", storage_prefix="file:///store", agent_version="test")
-
-
-@dataclass
-class Cluster:
-    running: Service
-    token: str = ""
-
-    async def lease(self, session: str = "s1", *held: pb.AttemptRef) -> AsyncIterator[pb.LeaseResponse]:
-        request = pb.LeaseRequest(session_id=session, facts=FACTS, capacity=10, held=held)
-        async for message in self.running.client.stream(f"{LINK}/Lease", request, pb.LeaseResponse):
-            yield message
-
-    async def report(
-        self, grant: pb.Grant, phase: str, *, session: str = "s1", epoch: int | None = None
-    ) -> pb.ReportResponse:
-        request = pb.ReportRequest(session_id=session)
-        report = request.reports.add(epoch=grant.ref.epoch if epoch is None else epoch)
-        report.event.id.CopyFrom(grant.ref.action_id)
-        report.event.attempt = grant.ref.attempt
-        report.event.phase = phase_pb2.ActionPhase.Value(f"ACTION_PHASE_{phase}")  # pyright: ignore[reportAttributeAccessIssue]  # an int, as protobuf has it
-        return await self.call("Report", request, pb.ReportResponse)
-
-    async def call(self, rpc: str, request: Any, reply: Any) -> Any:
-        return await self.running.client.call(f"{LINK}/{rpc}", request, reply, timeout_ms=5000)
+from support.link import FACTS, LINK, Cluster, a_join_token, a_run, enrolled, until
+from support.service import service
 
 
 @pytest_asyncio.fixture
 async def join_token(db: Database) -> str:
-    made = await leases.create_join_token(an_op(db, OPERATOR), ClusterKey("local", "one"), life=timedelta(minutes=1))
-    return made.token
+    return await a_join_token(db)
 
 
 @pytest_asyncio.fixture
 async def cluster(database_url: str, db: Database, join_token: str) -> AsyncGenerator[Cluster]:
-    """An enrolled cluster, and a project to run in."""
-    await a_project(db, ProjectKey("local", "flytesnacks"))
-    async with service(database_url) as anonymous:
-        enrolled = await Cluster(anonymous).call(
-            "Enroll", pb.EnrollRequest(join_token=join_token, facts=FACTS), pb.EnrollResponse
-        )
-    assert (enrolled.org, enrolled.cluster) == ("local", "one")
-    async with service(database_url, token=enrolled.credential.token, progress_every=timedelta(seconds=0.3)) as running:
-        yield Cluster(running, enrolled.credential.token)
-
-
-async def a_run(database_url: str, name: str = "mine") -> None:
-    request = run_service_pb2.CreateRunRequest()
-    request.run_id.project, request.run_id.domain, request.run_id.name = "flytesnacks", "development", name
-    request.task_spec.task_template.id.name = "main.main"
-    request.task_spec.short_name = "main"
-    request.offloaded_input_data.uri = "file:///store/inputs.pb"
-    request.offloaded_input_data.inputs_hash = "hash"
-    async with service(database_url) as running:
-        await running.call("workflow.RunService/CreateRun", request)
-
-
-async def until(stream: AsyncIterator[pb.LeaseResponse], kind: str) -> Any:
-    async with asyncio.timeout(10):
-        async for message in stream:
-            if message.WhichOneof("message") == kind:
-                return getattr(message, kind)
-    raise AssertionError(f"the stream ended without {kind}")
+    async with enrolled(database_url, db, join_token=join_token) as made:
+        yield made
 
 
 async def test_a_join_token_enrols_once(database_url: str, join_token: str) -> None:

@@ -74,6 +74,14 @@ class StubControlPlane:
     drop_report_replies: int = 0
     repeat_grants: bool = False
     session_current: bool = True
+    request_limit: int = 64 * 1024**2
+    refusals: dict[str, Code] = field(default_factory=dict[str, Code])
+    """By action: a batch with a report of it is refused as a whole."""
+    refuses: Callable[[AttemptReport], bool] = lambda _: False
+    """Of each report: whether a batch with it is malformed."""
+    reasons: list[str] = field(default_factory=list[str])
+    batches: list[int] = field(default_factory=list[int])
+    """How many reports each request had that was taken."""
     outcomes: dict[Key, Outcome] = field(default_factory=dict[Key, Outcome])
     grants: dict[Key, Grant] = field(default_factory=dict[Key, Grant])
     specs: dict[bytes, TaskSpec] = field(default_factory=dict[bytes, TaskSpec])
@@ -189,6 +197,12 @@ class StubControlPlane:
 
     async def report(self, request: Any, context: Any) -> ReportResponse:
         self._authenticate(context)
+        for report in request.reports:
+            if code := self.refusals.get(report.event.id.name):
+                raise ConnectError(code, f"no {report.event.id.name}")
+            if self.refuses(report):
+                raise ConnectError(Code.INVALID_ARGUMENT, f"no {report.event.id.name}")
+        self.batches.append(len(request.reports))
         self.received += [report.SerializeToString(deterministic=True) for report in request.reports]
         outcomes = [self._record(report) for report in request.reports]
         self._notify()
@@ -196,7 +210,7 @@ class StubControlPlane:
             self.drop_report_replies -= 1
             raise ConnectError(Code.UNAVAILABLE, "the reply got lost")
         current = self.session_current and request.session_id == (self.sessions or [""])[-1]
-        return ReportResponse(outcomes=outcomes, session_current=current)
+        return ReportResponse(outcomes=outcomes, session_current=current, reasons=self.reasons)
 
     def _record(self, report: AttemptReport) -> Outcome:
         key = (report.event.id.name, report.event.attempt, report.epoch)
@@ -283,7 +297,8 @@ class StubControlPlane:
         link = {"Enroll": self.enroll, "Renew": self.renew, "Lease": self.lease, "Report": self.report}
         runs = {"GetActionDataURIs": self.data_uris, "GetActionDetails": self.details}
         tasks = {"GetTaskDetails": self.task_details}
-        apps = [_serving(LINK, link), _serving(RUNS, runs), _serving(TASKS, tasks)]
+        served = [(LINK, link), (RUNS, runs), (TASKS, tasks)]
+        apps = [_serving(each, handlers, self.request_limit) for each, handlers in served]
         return Starlette(routes=[Mount(app.path, app) for app in apps])
 
 
@@ -317,7 +332,7 @@ async def stub_control_plane(storage: str, **settings: Any) -> AsyncGenerator[St
                 server.should_exit = True
 
 
-def _serving(service: Any, handlers: dict[str, Any]) -> ServiceApplication:
+def _serving(service: Any, handlers: dict[str, Any], limit: int) -> ServiceApplication:
     async def nothing(request: Any, context: Any) -> Any:
         raise ConnectError(Code.UNIMPLEMENTED, "not part of the stub")
 
@@ -326,7 +341,7 @@ def _serving(service: Any, handlers: dict[str, Any]) -> ServiceApplication:
         yield
 
     rest = {m.name: no_stream if m.server_streaming else nothing for m in service.methods}
-    return ServiceApplication(service, rest | handlers, read_max_bytes=64 * 1024**2)
+    return ServiceApplication(service, rest | handlers, read_max_bytes=limit)
 
 
 def _duration(seconds: float) -> Duration:

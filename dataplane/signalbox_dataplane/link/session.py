@@ -64,7 +64,7 @@ class Session:
         await self.linked.wait()
         return self.session_id
 
-    def on_outcome(self, report: AttemptReport, outcome: Outcome) -> None:
+    def on_outcome(self, report: AttemptReport, outcome: Outcome, reason: str) -> None:
         key = key_of(report)
         if outcome in COUNTS_NO_MORE:
             log.info("attempt_counts_no_more", action=key.action, attempt=key.attempt, outcome=Outcome.Name(outcome))
@@ -72,7 +72,7 @@ class Session:
         elif is_terminal(report):
             self._attempts.acknowledged(key)
         if outcome in (Outcome.OUTCOME_INVALID, Outcome.OUTCOME_UNSPECIFIED):
-            log.error("report_invalid", action=key.action, attempt=key.attempt, phase=report.event.phase)
+            log.error("report_invalid", action=key.action, attempt=key.attempt, phase=report.event.phase, reason=reason)
 
     def on_refused(self) -> None:
         self._end_stream()  # the next stream is refused as well, and that enrols again

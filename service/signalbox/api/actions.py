@@ -112,7 +112,7 @@ class Actions:
         return pb.UpdateResponse()
 
     async def abort(self, op: Op, request: pb.AbortRequest) -> pb.AbortResponse:
-        await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=request.reason)
+        await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=wire.reason(request.reason))
         return pb.AbortResponse()
 
 

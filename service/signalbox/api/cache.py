@@ -14,6 +14,7 @@ from signalbox.api.interceptors import Handlers
 from signalbox.control import cache
 from signalbox.errors import Invalid
 from signalbox.op import Op
+from signalbox.rules import texts
 from signalbox.rules.cache import GLOBAL, scope
 from signalbox.settings import Settings
 from signalbox.store.cache import CacheKey
@@ -117,9 +118,8 @@ async def _put(op: Op, key: CacheKey, request: pb.PutCacheRequest) -> pb.PutCach
     max_age = (
         _duration(request.overwrite.max_age, "overwrite.max_age") if request.overwrite.HasField("max_age") else None
     )
-    await cache.put(
-        op, key, output_uri=request.output.output_uri, max_age=max_age or None, overwrite=request.overwrite.overwrite
-    )
+    uri = wire.text(request.output.output_uri, what="output.output_uri", longest=texts.URI)
+    await cache.put(op, key, output_uri=uri, max_age=max_age or None, overwrite=request.overwrite.overwrite)
     return pb.PutCacheResponse()
 
 

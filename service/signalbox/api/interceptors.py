@@ -43,6 +43,8 @@ _VALIDATED_BY_HANDLER = frozenset(
     {"signalbox.cluster.v1.ClusterLinkService/Report", "flyteidl2.actions.ActionsService/Enqueue"}
 )
 
+_LONGEST_REQUEST_ID = 128  # of a caller's own: it stands in audit rows
+
 _log = logger("api")
 _validator = protovalidate.Validator()
 
@@ -59,7 +61,7 @@ class Gate:
         """The request's Op. Raises Unauthenticated, Forbidden or Invalid, and nothing has happened then."""
         headers = ctx.request_headers
         who = ANONYMOUS if isinstance(rule, Open) else await self.authenticator.principal(headers)
-        request_id = headers.get("x-request-id", "") or secrets.token_hex(16)
+        request_id = headers.get("x-request-id", "")[:_LONGEST_REQUEST_ID] or secrets.token_hex(16)
         op = Op(who=who, now=datetime.now(UTC), request_id=request_id, db=self.db)
         org = who.cluster.org if who.cluster else self.default_org
         if not isinstance(rule, Open) and not may(who.roles, rule):

@@ -5,44 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from time import monotonic
 
 from flyteidl2.task import run_pb2, task_definition_pb2
-from flyteidl2.workflow import run_definition_pb2
 
-from signalbox.api import wire
-from signalbox.api.interceptors import Handlers, validate
+from signalbox.api import reports, wire
+from signalbox.api.interceptors import Handlers
 from signalbox.control import leases
 from signalbox.control.batch import Batch
 from signalbox.control.hub import Hub, cluster_topic, freed_topic, room_topic, work_topic
 from signalbox.control.reports import Report
-from signalbox.errors import Invalid, SignalboxError
+from signalbox.control.silence import Silence
+from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey
 from signalbox.op import Op
-from signalbox.rules import names
+from signalbox.rules import names, texts
 from signalbox.rules.phases import Verdict
 from signalbox.settings import Settings
 from signalbox.store import clusters, dispatch, outbox, work
 from signalbox_wire.cluster.v1 import cluster_pb2 as pb
 
 _SERVICE = "signalbox.cluster.v1.ClusterLinkService"
-_OUTCOMES = {
-    Verdict.ACCEPTED: pb.OUTCOME_ACCEPTED,
-    Verdict.DUPLICATE: pb.OUTCOME_DUPLICATE,
-    Verdict.STALE_EPOCH: pb.OUTCOME_STALE_EPOCH,
-    Verdict.TERMINAL_ALREADY: pb.OUTCOME_TERMINAL_ALREADY,
-    Verdict.UNKNOWN_ACTION: pb.OUTCOME_UNKNOWN_ACTION,
-    Verdict.INVALID: pb.OUTCOME_INVALID,
-}
 _LARGEST_REPORT = 5000
 _HEARD_FOR = 0.5  # seconds, far below the lease's
-_MOST_CLUSTER_EVENTS = 100  # of one report: more is a cluster's mistake
 
 
 class Link:
-    def __init__(self, reports: Batch[Report, Verdict], hub: Hub, settings: Settings) -> None:
-        self._reports = reports
+    def __init__(self, batch: Batch[Report, Verdict], hub: Hub, settings: Settings) -> None:
+        self._batch = batch
         self._hub = hub
         self._settings = settings
         self._heard: dict[ClusterKey, tuple[float, str]] = {}
@@ -70,7 +60,7 @@ class Link:
 
     async def lease(self, op: Op, request: pb.LeaseRequest) -> AsyncIterator[pb.LeaseResponse]:
         cluster = leases.caller(op)
-        if not request.session_id:
+        if not wire.text(request.session_id, what="session_id", longest=texts.NAME):
             raise Invalid("session_id: needed")
         with self._hub.subscribe(work_topic(cluster.org), cluster_topic(cluster)) as subscription:
             number = await leases.begin(
@@ -84,6 +74,7 @@ class Link:
             held = [work.Held(wire.action_key(r.action_id), r.attempt, r.epoch) for r in request.held]
             await leases.sweep(op, self._hub, held, system_retries=self._settings.system_retries)
             yield self._progress()
+            silence = Silence(self._settings.progress_every)
             told = 0
             stream = leases.Stream(number=number)
             look_for_aborts = True
@@ -94,19 +85,23 @@ class Link:
                     return  # a newer stream of this cluster has taken over
                 if grants.granted:
                     yield pb.LeaseResponse(grants=_grants(grants))
-                if look_for_aborts and (aborts := await leases.aborts(op, after=told)):
+                further = look_for_aborts
+                while further and (aborts := await leases.aborts(op, after=told)):
                     told = aborts[-1].id
                     yield pb.LeaseResponse(aborts=_aborts(aborts))
+                    further = len(aborts) == leases.ABORT_BATCH
+                if silence.is_due:  # also between grants: what was told and has not happened is told again
+                    yield self._progress()
+                    silence.broken()
+                    told, look_for_aborts = 0, True
+                    continue
                 more = len(grants.granted) == leases.GRANT_BATCH
                 if more or (grants.full and subscription.also(room_topic(cluster))):
                     continue
                 if grants.limited and subscription.also(freed_topic(cluster.org)):
                     continue
-                heard = await subscription.changed(within=self._settings.progress_every)
-                look_for_aborts = not heard or cluster_topic(cluster) in subscription.woken
-                if not heard:
-                    told = 0  # what was told and has not happened is told again
-                    yield self._progress()
+                await subscription.changed(within=silence.left)
+                look_for_aborts = cluster_topic(cluster) in subscription.woken
 
     async def report(self, op: Op, request: pb.ReportRequest) -> pb.ReportResponse:
         cluster = leases.caller(op)
@@ -114,10 +109,8 @@ class Link:
             raise Invalid(f"reports: at most {_LARGEST_REPORT}, got {len(request.reports)}")
         if not await self._is_current(op, cluster, request.session_id):
             return pb.ReportResponse(outcomes=[pb.OUTCOME_STALE_EPOCH] * len(request.reports), session_current=False)
-        parsed = [_parse(op, cluster, report, self._settings.error_limit_bytes) for report in request.reports]
-        results = iter(await self._reports.submit_all([report for report in parsed if report is not None]))
-        outcomes = [pb.OUTCOME_INVALID if report is None else _outcome(next(results)) for report in parsed]
-        return pb.ReportResponse(outcomes=outcomes, session_current=True)
+        limit = self._settings.error_limit_bytes
+        return await reports.take(op, cluster, request.reports, self._batch, error_limit=limit)
 
     async def _is_current(self, op: Op, cluster: ClusterKey, session: str) -> bool:
         """Whether the session is the cluster's newest, asked at most twice a second: epochs are what fences reports."""
@@ -136,63 +129,14 @@ class Link:
         return pb.LeaseResponse(progress=progress)
 
 
-def _parse(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report | None:
-    """The report, or None when it is malformed: its neighbours must not suffer."""
-    try:
-        validate(report)
-        return _report(op, cluster, report, error_limit)
-    except Invalid:
-        return None
-
-
-def _report(op: Op, cluster: ClusterKey, report: pb.AttemptReport, error_limit: int) -> Report:
-    event = report.event
-    log = None
-    if event.log_info or event.HasField("log_context"):
-        log = run_definition_pb2.ActionEvent(log_info=event.log_info, log_context=event.log_context).SerializeToString()
-    error = None
-    if event.HasField("error_info"):
-        error = wire.cut_error(event.error_info, error_limit).SerializeToString()
-    at = event.end_time if event.HasField("end_time") else event.updated_time
-    return Report(
-        key=wire.action_key(event.id),
-        cluster=cluster,
-        attempt=event.attempt,
-        epoch=report.epoch,
-        phase=wire.phase(event.phase),
-        at=wire.moment(at) if at.ByteSize() else op.now,
-        started_at=wire.moment(event.start_time) if event.HasField("start_time") else None,
-        output_uri=event.outputs.output_uri or None,
-        error=error,
-        error_system=event.error_info.kind == run_definition_pb2.ErrorInfo.KIND_SYSTEM,
-        recoverable=report.recoverable,
-        log=log,
-        cluster_events=[_cluster_event(op, e) for e in event.cluster_events[:_MOST_CLUSTER_EVENTS]],
-    )
-
-
-def _cluster_event(op: Op, event: run_definition_pb2.ClusterEvent) -> tuple[datetime, bytes]:
-    at = wire.moment(event.occurred_at) if event.HasField("occurred_at") else op.now
-    return at, event.SerializeToString(deterministic=True)
-
-
-def _outcome(result: Verdict | SignalboxError) -> pb.Outcome:
-    """Raises what is not the report's own fault, for the cluster to send all of it again."""
-    if isinstance(result, Invalid):
-        return pb.OUTCOME_INVALID
-    if isinstance(result, SignalboxError):
-        raise result
-    return _OUTCOMES[result]
-
-
 def _facts(facts: pb.ClusterFacts) -> clusters.Facts:
     for field in ("dataproxy_endpoint", "storage_prefix"):
-        if "://" not in getattr(facts, field):
+        if "://" not in wire.text(getattr(facts, field), what=f"facts.{field}", longest=texts.URI):
             raise Invalid(f"facts.{field}: a URI with its scheme, got {getattr(facts, field)!r}")
     return clusters.Facts(
         dataproxy_endpoint=facts.dataproxy_endpoint,
         storage_prefix=facts.storage_prefix,
-        agent_version=facts.agent_version,
+        agent_version=wire.text(facts.agent_version, what="facts.agent_version", longest=texts.NAME),
     )
 
 

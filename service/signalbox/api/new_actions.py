@@ -14,6 +14,7 @@ from signalbox.api import wire
 from signalbox.errors import Invalid
 from signalbox.ids import ActionKey, task_name
 from signalbox.op import Op
+from signalbox.rules import texts
 from signalbox.rules.cache import root_key
 from signalbox.rules.conditions import ValueType
 from signalbox.rules.phases import TERMINAL, Phase
@@ -53,7 +54,7 @@ def task(
     """`digest`: of the serialized `spec`. Raises Invalid."""
     definition = run_definition_pb2.TaskAction(id=identity, queue=place.queue)
     if cache_key:
-        definition.cache_key.value = cache_key
+        definition.cache_key.value = wire.text(cache_key, what="task.cache_key", longest=texts.NAME)
     metadata = spec.task_template.metadata
     retries = metadata.retries
     backoff = retries.backoff if retries.HasField("backoff") and retries.backoff.HasField("base") else None
@@ -90,13 +91,13 @@ def trace(op: Op, place: Place, trace: run_definition_pb2.TraceAction) -> NewAct
         raise Invalid(f"action.trace.phase: a finished one, got {phase}")
     return _action(op, place)._replace(
         kind=Kind.TRACE,
-        definition=trace.SerializeToString(),
-        short_name=trace.name,
+        definition=wire.definition(trace.SerializeToString(), what="action.trace"),
+        short_name=wire.text(trace.name, what="action.trace.name", longest=texts.NAME),
         phase=phase,
         owner=None,
         started_at=wire.moment(trace.start_time) if trace.HasField("start_time") else op.now,
         ended_at=wire.moment(trace.end_time) if trace.HasField("end_time") else op.now,
-        output_uri=trace.outputs.output_uri,
+        output_uri=wire.text(trace.outputs.output_uri, what="action.trace.outputs.output_uri", longest=texts.URI),
     )
 
 
@@ -111,7 +112,7 @@ def condition(op: Op, place: Place, condition: run_definition_pb2.ConditionActio
     return _action(op, place)._replace(
         kind=Kind.CONDITION,
         definition=condition.SerializeToString(),
-        short_name=condition.name,
+        short_name=wire.text(condition.name, what="action.condition.name", longest=texts.NAME),
         phase=Phase.PAUSED,
         owner=Owner.PERSON,
         started_at=op.now,
@@ -120,19 +121,20 @@ def condition(op: Op, place: Place, condition: run_definition_pb2.ConditionActio
 
 
 def _action(op: Op, place: Place) -> NewAction:
+    """Raises Invalid for texts that are too long."""
     return NewAction(
         key=place.key,
         parent=place.parent,
         kind=Kind.TASK,
-        group_name=place.group,
+        group_name=wire.text(place.group, what="action.group", longest=texts.NAME),
         definition=b"",
         spec_digest=None,
         task_name="",
         task_version="",
         short_name="",
         environment="",
-        input_uri=place.input_uri,
-        output_base=place.output_base,
+        input_uri=wire.text(place.input_uri, what="input_uri", longest=texts.URI),
+        output_base=wire.text(place.output_base, what="run_output_base", longest=texts.URI),
         user_retries=0,
         created_by=str(op.who),
         created_at=op.now,

@@ -7,12 +7,13 @@ from datetime import datetime
 from flyteidl2.project import project_service_pb2 as pb
 
 from signalbox import ids
-from signalbox.api import filters, paging
+from signalbox.api import filters, paging, wire
 from signalbox.api.interceptors import Handlers
 from signalbox.control import projects
 from signalbox.errors import Invalid
 from signalbox.ids import ProjectKey
 from signalbox.op import Op
+from signalbox.rules import texts
 from signalbox.settings import Settings
 from signalbox.store.projects import Position, Project, State
 from signalbox.store.run_views import ANY, Among
@@ -80,8 +81,9 @@ def _stored(project: pb.Project) -> tuple[ProjectKey, bytes, State]:
     key = ProjectKey(ids.name(project.org, what="project.org"), ids.name(project.id, what="project.id"))
     if project.state not in _STATE_OF:
         raise Invalid(f"project.state: 0 (active) or 1 (archived), got {project.state}")
-    definition = pb.Project(id=project.id, name=project.name or project.id, description=project.description)
-    definition.labels.CopyFrom(project.labels)
+    name = wire.text(project.name or project.id, what="project.name", longest=texts.NAME)
+    definition = pb.Project(id=project.id, name=name, description=wire.reason(project.description))
+    definition.labels.values.update(wire.labels(project.labels.values, what="project.labels"))
     return key, definition.SerializeToString(), _STATE_OF[project.state]
 
 

@@ -17,6 +17,7 @@ from signalbox.control.hub import Hub
 from signalbox.errors import Invalid, Unserved
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op
+from signalbox.rules import texts
 from signalbox.rules.conditions import ValueType, mismatch
 from signalbox.settings import Settings
 from signalbox.store import specs
@@ -44,11 +45,11 @@ class Runs:
         return pb.CreateRunResponse(run=run_definition_pb2.Run(action=wire.action(view)))
 
     async def abort_run(self, op: Op, request: pb.AbortRunRequest) -> pb.AbortRunResponse:
-        await runs.abort(op, self._hub, wire.run_key(request.run_id), reason=request.reason)
+        await runs.abort(op, self._hub, wire.run_key(request.run_id), reason=wire.reason(request.reason))
         return pb.AbortRunResponse()
 
     async def abort_action(self, op: Op, request: pb.AbortActionRequest) -> pb.AbortActionResponse:
-        await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=request.reason)
+        await actions.abort(op, self._hub, wire.action_key(request.action_id), reason=wire.reason(request.reason))
         return pb.AbortActionResponse()
 
     async def signal_event(self, op: Op, request: pb.SignalEventRequest) -> pb.SignalEventResponse:
@@ -84,7 +85,8 @@ def _literal(payload: pb.EventPayload, definition: bytes) -> bytes:
         case ValueType.FLOAT:
             primitive.float_value = payload.float_value
         case ValueType.STR:
-            primitive.string_value = payload.string_value
+            answer = wire.text(payload.string_value, what="payload.string_value", longest=texts.ANSWER)
+            primitive.string_value = answer
     return literal.SerializeToString()
 
 
@@ -103,10 +105,10 @@ async def _new_run(op: Op, request: pb.CreateRunRequest) -> runs.NewRun:
         name=name,
         spec=body,
         root=new_actions.task(op, place, task, spec, specs.digest(body), cache_key=cache_key),
-        run_spec=run_spec.SerializeToString(),
-        run_base=run_spec.run_base_dir,
+        run_spec=wire.definition(run_spec.SerializeToString(), what="run_spec"),
+        run_base=wire.text(run_spec.run_base_dir, what="run_spec.run_base_dir", longest=texts.URI),
         source=request.source,
-        labels=dict(run_spec.labels.values),
+        labels=wire.labels(run_spec.labels.values, what="run_spec.labels"),
         start_time=start,
         request=request.SerializeToString(deterministic=True),
         queue=ids.name(run_spec.queue, what="run_spec.queue") if run_spec.queue else "",
@@ -163,7 +165,8 @@ async def _task(
         case "task_spec":
             template = request.task_spec.task_template.id
             name = ids.task_name(template.name, what="task_spec.task_template.id.name")
-            return wire.task_id(TaskKey(*scope, name, template.version)), request.task_spec
+            version = wire.text(template.version, what="task_spec.task_template.id.version", longest=texts.NAME)
+            return wire.task_id(TaskKey(*scope, name, version)), request.task_spec
         case "task_id":
             key = wire.task_key(request.task_id)
             return request.task_id, task_definition_pb2.TaskSpec.FromString(await runs.deployed_spec(op, key))

@@ -21,6 +21,7 @@ from signalbox.control.run_views import ActionView
 from signalbox.errors import Invalid
 from signalbox.ids import ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Kind
+from signalbox.rules import texts
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.store import actions
@@ -152,14 +153,53 @@ def identity(principal: str) -> identity_pb2.EnrichedIdentity:
 
 def cut_error(error: run_definition_pb2.ErrorInfo, limit: int) -> run_definition_pb2.ErrorInfo:
     """The error with a message of at most `limit` bytes, before a note on what was cut."""
-    message = error.message.encode()
-    if len(message) <= limit:
+    message, code = texts.cut(error.message, limit), texts.cut(error.code, texts.NAME)
+    if (message, code) == (error.message, error.code):
         return error
     cut = run_definition_pb2.ErrorInfo()
     cut.CopyFrom(error)
-    kept = message[:limit].decode(errors="ignore")
-    cut.message = f"{kept}... (cut: {len(message)} bytes, {limit} are kept)"
+    cut.message, cut.code = message, code
     return cut
+
+
+def cut_event(event: run_definition_pb2.ClusterEvent) -> run_definition_pb2.ClusterEvent:
+    """The event with texts of bounded length."""
+    message = texts.cut(event.message, texts.REASON)
+    words = [texts.cut(word, texts.NAME) for word in (event.reason, event.source_component)]
+    if [message, *words] == [event.message, event.reason, event.source_component]:
+        return event
+    cut = run_definition_pb2.ClusterEvent()
+    cut.CopyFrom(event)
+    cut.message, (cut.reason, cut.source_component) = message, words
+    return cut
+
+
+def reason(value: str) -> str:
+    """Why somebody wants something, as it is kept and told."""
+    return texts.cut(value, texts.REASON)
+
+
+def definition(body: bytes, *, what: str) -> bytes:
+    """The serialized definition, if it is not too large. Raises Invalid, naming `what`."""
+    if len(body) > texts.DEFINITION:
+        raise Invalid(f"{what}: at most {texts.DEFINITION} bytes, got {len(body)}")
+    return body
+
+
+def labels(values: Mapping[str, str], *, what: str) -> dict[str, str]:
+    """Raises Invalid for too many labels and for too long ones, naming `what`."""
+    if len(values) > texts.LABELS:
+        raise Invalid(f"{what}: at most {texts.LABELS} labels, got {len(values)}")
+    for word in (*values.keys(), *values.values()):
+        text(word, what=what, longest=texts.NAME)
+    return dict(values)
+
+
+def text(value: str, *, what: str, longest: int) -> str:
+    """The value, if it is not too long to be one. Raises Invalid, naming `what`."""
+    if problem := texts.problem(value, longest=longest):
+        raise Invalid(f"{what}: {problem}")
+    return value
 
 
 def run(view: ActionView) -> run_definition_pb2.Run:

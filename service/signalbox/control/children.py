@@ -11,6 +11,7 @@ from datetime import timedelta
 from time import monotonic
 
 from signalbox.control.hub import Hub, ended_topic, run_topic
+from signalbox.control.silence import Silence
 from signalbox.errors import NotFound
 from signalbox.ids import ActionKey
 from signalbox.op import Op
@@ -38,10 +39,11 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
             yield fresh
         del look, fresh  # a parent of thousands waits for long
         yield ()
+        silence = Silence(progress_every)
         while True:
-            quiet = not await subscription.changed(within=progress_every)
+            woken = await subscription.changed(within=silence.left)
             until = monotonic() + _NO_HURRY
-            while not quiet and ended not in subscription.woken and monotonic() < until:
+            while woken and ended not in subscription.woken and monotonic() < until:
                 await subscription.changed(within=timedelta(seconds=until - monotonic()))
             async with op.db.autocommit() as tx:
                 look = await children.changed(tx, parent, after=revision)
@@ -49,8 +51,9 @@ async def watch(op: Op, hub: Hub, parent: ActionKey, *, progress_every: timedelt
                 raise NotFound(f"run {parent.run_key}: not found")
             revision = look.revision
             fresh = _news(look.children, announced)
-            if fresh or quiet:
+            if fresh or silence.is_due:
                 yield fresh
+                silence.broken()
             del look, fresh
 
 

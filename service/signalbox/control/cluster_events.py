@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from signalbox.control.hub import Hub, run_topic
+from signalbox.control.silence import Silence
 from signalbox.errors import NotFound
 from signalbox.ids import ActionKey
 from signalbox.op import Op
@@ -26,6 +27,7 @@ async def watch(
     """
     op.require(Permission.RUN_READ)
     after = 0
+    silence: Silence | None = None
     with hub.subscribe(run_topic(key.run_key)) as subscription:
         while True:
             async with op.db.snapshot() as tx:
@@ -35,11 +37,14 @@ async def watch(
                 raise NotFound(f"action {key}: not found")
             if attempt > state.attempt:
                 raise NotFound(f"action {key}: has no attempt {attempt}, its newest is {state.attempt}")
-            yield [event for event in told if event.attempt == attempt]
+            news = [event for event in told if event.attempt == attempt]
+            if news or silence is None or silence.is_due:
+                yield news
+                silence = Silence(progress_every)
             if told:
                 after = told[-1].id
             if len(told) == _PAGE:
                 continue
             if state.attempt > attempt or state.phase in TERMINAL:
                 return
-            await subscription.changed(within=progress_every)
+            await subscription.changed(within=silence.left)

@@ -28,6 +28,7 @@ JOIN_TOKEN_PREFIX = "sbj_"  # noqa: S105  # greppable, not a secret
 CREDENTIAL_PREFIX = "sbc_"
 
 GRANT_BATCH = 100
+ABORT_BATCH = 500
 _MOST_CONTEXTS = 1000
 
 
@@ -164,9 +165,9 @@ async def grant(op: Op, stream: Stream, *, ttl: timedelta) -> Grants | None:
 
 
 async def aborts(op: Op, *, after: int) -> list[outbox.Abort]:
-    """What the calling cluster must stop, with ids above `after`."""
+    """What the calling cluster must stop, with ids above `after`; `ABORT_BATCH` of them at most."""
     async with op.db.autocommit() as tx:
-        return await outbox.aborts(tx, caller(op), after=after)
+        return await outbox.aborts(tx, caller(op), after=after, limit=ABORT_BATCH)
 
 
 async def heard_of(op: Op, *, session: str) -> bool:

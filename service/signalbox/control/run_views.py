@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 from flyteidl2.task import task_definition_pb2
 
 from signalbox.control.hub import Hub, Subscription, run_topic, scope_topic
+from signalbox.control.silence import Silence
 from signalbox.errors import NotFound
 from signalbox.ids import ActionKey, RunKey, ScopeKey
 from signalbox.op import Op
@@ -33,7 +34,8 @@ WATCHED_RUNS = 100
 """A watch of runs follows the newest ones, and older ones for as long as they are not over."""
 
 _BATCH = 500
-_SHOWN_EVENTS = 200
+_SHOWN_EVENTS = 100
+"""Of each attempt, the newest ones: what it ended with is never what is left out."""
 _UNHINTED = timedelta(seconds=2)
 _ACTION_EVERY = 0.05
 _LIST_EVERY = 0.5
@@ -87,7 +89,7 @@ async def details(op: Op, key: ActionKey) -> Details:
         rest = await action_details.rest(tx, key)
         attempts = await action_details.attempts(tx, key)
         history = await action_details.history(tx, key)
-        told = await cluster_events.of_action(tx, key, limit=_SHOWN_EVENTS)
+        told = await cluster_events.newest(tx, key, [a.attempt for a in attempts], each=_SHOWN_EVENTS)
     assert rest is not None  # noqa: S101  # of the same snapshot as the row
     return Details(action=view, rest=rest, attempts=attempts, history=history, cluster_events=told)
 
@@ -98,14 +100,16 @@ async def watch_details(op: Op, hub: Hub, key: ActionKey, *, progress_every: tim
     with hub.subscribe(run_topic(key.run_key)) as subscription:
         told = await details(op, key)
         yield told
+        silence = Silence(progress_every)
         while told.action.row.phase not in TERMINAL:
-            quiet = not await _next_look(subscription, within=progress_every, apart=_ACTION_EVERY)
+            await _next_look(subscription, within=silence.left, apart=_ACTION_EVERY)
             # Most hints are about other actions of the run: first the one number that tells.
             async with op.db.autocommit() as tx:
                 newest = await run_views.revision(tx, key)
-            if quiet or newest != told.action.row.revision:
+            if silence.is_due or newest != told.action.row.revision:
                 told = await details(op, key)
                 yield told
+                silence.broken()
 
 
 async def list_runs(
@@ -135,25 +139,22 @@ async def watch_runs(
     op.require(Permission.RUN_READ)
     topics = [scope_topic(scope)] if scope else []
     # There is no hint of phases in the middle of a run, nor of an org as a whole: the watch looks by itself, too.
-    within = min(progress_every, _UNHINTED)
     known: dict[RunKey, int] = {}
+    silence: Silence | None = None
     with hub.subscribe(*topics) as subscription:
-        silent = timedelta()
         while True:
             views = await _watched_runs(op, org, scope, conditions, known)
             changed = [view for view in views if known.get(view.row.key.run_key) != view.row.revision]
-            first = not known and silent == timedelta()
             newest = {view.row.key.run_key for view in views[-WATCHED_RUNS:]}
             known = {
                 view.row.key.run_key: view.row.revision
                 for view in views
                 if view.row.phase not in TERMINAL or view.row.key.run_key in newest
             }
-            if changed or first or silent >= progress_every:
+            if changed or silence is None or silence.is_due:
                 yield changed
-                silent = timedelta()
-            if not await _next_look(subscription, within=within, apart=_LIST_EVERY):
-                silent += within
+                silence = Silence(progress_every)
+            await _next_look(subscription, within=min(silence.left, _UNHINTED), apart=_LIST_EVERY)
 
 
 async def list_actions(
@@ -185,15 +186,16 @@ async def watch_actions(
         # The pages are of different moments; whatever changed since `seen` is told again below.
         async for batch in _all_actions(op, run, types):
             yield batch
+        silence = Silence(progress_every)
         while True:
-            quiet = True
             while changed := await _changed_actions(op, run, after=seen, types=types):
                 seen, views = changed
-                quiet = False
                 yield views
-            if quiet:
+                silence.broken()
+            if silence.is_due:
                 yield []
-            await _next_look(subscription, within=progress_every, apart=_LIST_EVERY)
+                silence.broken()
+            await _next_look(subscription, within=silence.left, apart=_LIST_EVERY)
 
 
 async def uris(op: Op, key: ActionKey) -> Uris:
@@ -206,10 +208,10 @@ async def uris(op: Op, key: ActionKey) -> Uris:
     return found
 
 
-async def _next_look(subscription: Subscription, *, within: timedelta, apart: float) -> bool:
-    """Wait for a reason to look again; False when only time has passed. Looks are at least `apart` seconds apart."""
+async def _next_look(subscription: Subscription, *, within: timedelta, apart: float) -> None:
+    """Wait for a reason to look again, or until time has passed. Looks are at least `apart` seconds apart."""
     await asyncio.sleep(apart)
-    return await subscription.changed(within=within)
+    await subscription.changed(within=max(timedelta(), within - timedelta(seconds=apart)))
 
 
 async def _watched_runs(

@@ -46,6 +46,23 @@ class ClusterEvent(NamedTuple):
     body: bytes
 
 
+async def newest(tx: Tx, key: ActionKey, attempts: Sequence[int], *, each: int) -> list[ClusterEvent]:
+    """The newest `each` events of each of the attempts, in order of attempt and arrival."""
+    cursor = await tx.execute(
+        """
+        SELECT e.id, e.attempt, e.body
+          FROM unnest(%(attempts)s::integer[]) AS a (attempt)
+         CROSS JOIN LATERAL (
+               SELECT id, attempt, body FROM cluster_event
+                WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                  AND action = %(action)s AND attempt = a.attempt
+                ORDER BY id DESC LIMIT %(each)s) e
+         ORDER BY e.attempt, e.id""",
+        key._asdict() | {"attempts": list(attempts), "each": each},
+    )
+    return [ClusterEvent(row[0], row[1], bytes(row[2])) for row in await cursor.fetchall()]
+
+
 async def of_action(tx: Tx, key: ActionKey, *, after: int = 0, limit: int = 1000) -> list[ClusterEvent]:
     """Of all attempts, in order of arrival; `after`: only those with a greater id."""
     cursor = await tx.execute(

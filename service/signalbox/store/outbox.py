@@ -55,15 +55,15 @@ class Abort:
         return ActionKey(self.org, self.project, self.domain, self.run, self.action)
 
 
-async def aborts(tx: Tx, cluster: ClusterKey, *, after: int) -> list[Abort]:
-    """Aborts for the cluster with an id above `after`, in order."""
+async def aborts(tx: Tx, cluster: ClusterKey, *, after: int, limit: int = 1000) -> list[Abort]:
+    """Aborts for the cluster with an id above `after`, in order; `limit` of them at most."""
     cursor = tx.cursor(row_factory=class_row(Abort))
     await cursor.execute(
         """
         SELECT id, org, project, domain, run, action, attempt, epoch, reason FROM outbox
          WHERE org = %(org)s AND cluster = %(cluster)s AND topic = 'abort' AND id > %(after)s
-         ORDER BY id""",
-        cluster._asdict() | {"after": after},
+         ORDER BY id LIMIT %(limit)s""",
+        cluster._asdict() | {"after": after, "limit": limit},
     )
     return await cursor.fetchall()
 

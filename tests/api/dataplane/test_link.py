@@ -63,6 +63,30 @@ async def test_results_survive_an_outage_of_the_control_plane(own_stub: StubCont
     assert len(set(own_stub.sessions)) == 1
 
 
+async def test_what_ended_during_an_outage_arrives_also_where_it_is_too_much_for_one_request(tmp_path: Path) -> None:
+    """A1: an agent that repeats a batch above the limit for ever falls silent, and its fence stops all that runs."""
+    go, count = tmp_path / "go", 40
+    script = f'while [ ! -e "$1" ]; do sleep 0.2; done; yes {"x" * 180} | head -n 50; exit 3'
+    async with (
+        stub_control_plane(f"file://{tmp_path}/store", request_limit=64 * 1024) as stub,
+        data_plane(stub, tmp_path, MAX_PROCESSES=str(count)),
+    ):
+        names = [f"c{number}" for number in range(count)]
+        for name in names:
+            stub.grant(name, shell_task(script, str(go)))
+        await stub.until(lambda: len(stub.reports) == count)
+        stub.stop_answering()
+        go.touch()
+        await asyncio.sleep(2)  # they end, and their reports fail
+
+        stub.down = False
+        ends = await stub.ended(*names)
+
+    assert {len(end.event.error_info.message.encode()) // 1000 for end in ends} == {8}
+    assert sum(end.ByteSize() for end in ends) > 4 * 64 * 1024
+    assert len(set(stub.sessions)) == 1
+
+
 async def test_a_cluster_that_is_not_heard_stops_all_and_starts_a_new_session(tmp_path: Path) -> None:
     async with (
         stub_control_plane(f"file://{tmp_path}/store", fence_after=1.5) as stub,

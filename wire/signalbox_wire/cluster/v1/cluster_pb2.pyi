@@ -199,9 +199,11 @@ class AttemptReport(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., event: _Optional[_Union[_run_definition_pb2.ActionEvent, _Mapping]] = ..., recoverable: _Optional[bool] = ...) -> None: ...
 
 class ReportResponse(_message.Message):
-    __slots__ = ("outcomes", "session_current")
+    __slots__ = ("outcomes", "session_current", "reasons")
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     SESSION_CURRENT_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.RepeatedScalarFieldContainer[Outcome]
     session_current: bool
-    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, str]]] = ..., session_current: _Optional[bool] = ...) -> None: ...
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, str]]] = ..., session_current: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
