@@ -17,9 +17,11 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from signalbox.store.migrate import migrate
+from support.invariants import violations
 
 _TEMPLATE = "migrated"
 _START_SECONDS = 60
@@ -35,13 +37,19 @@ class Server:
         return f"postgresql:///{database}?host={self.folder}&user=signalbox"
 
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Generator[str]:
-        """URL of a new database, gone when the block ends. Connections to it that are still open are cut."""
+    def database(self, *, migrated: bool = True, lawful: bool = True) -> Generator[str]:
+        """URL of a new database, gone when the block ends. Connections to it that are still open are cut.
+
+        Whatever a test did with it, the engine's invariants hold at the end, unless it is not `lawful`.
+        """
         name = f"test_{next(self._numbers)}"
         template = _TEMPLATE if migrated else "template0"
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         try:
             yield self.url(name)
+            if lawful and self._has_tables(name):
+                found = violations(self.url(name))
+                assert found == {}, found
         finally:
             self._execute("DROP DATABASE {} WITH (FORCE)", name)
 
@@ -50,10 +58,24 @@ class Server:
         self._execute("CREATE DATABASE {}", _TEMPLATE)
         migrate(self.url(_TEMPLATE))
 
+    def _has_tables(self, database: str) -> bool:
+        with psycopg.connect(self.url(database)) as connection:
+            return connection.execute("SELECT to_regclass('work') IS NOT NULL").fetchone() == (True,)
+
     def _execute(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             text = sql.SQL(statement)  # pyright: ignore[reportArgumentType]  # the literals above
             connection.execute(text.format(*map(sql.Identifier, names)))
+
+
+def is_lawful(request: pytest.FixtureRequest) -> bool:
+    """Whether the test leaves the tables as the product would.
+
+    One that breaks them on purpose says so, with its reason: `@pytest.mark.unlawful_rows("why")`.
+    """
+    opted_out = request.node.get_closest_marker("unlawful_rows")
+    assert opted_out is None or opted_out.args, "unlawful_rows: wants a reason"
+    return opted_out is None
 
 
 @contextmanager
