@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.invariants import violations
-from support.stack import Stack, running
-
-SLOTS = 6
+from support.stack import SLOTS, Stack, running
 
 
 @pytest.fixture(scope="session")

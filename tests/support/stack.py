@@ -24,6 +24,8 @@ from support.processes import alive
 
 ROOT = Path(__file__).parent.parent.parent
 FLYTE = ROOT / ".signalbox" / "flyte"
+SLOTS = 6
+"""Of the data plane that tests of the SDK share."""
 
 
 @dataclass
