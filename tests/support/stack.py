@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from support.checkout import free_port, until
+from support.database import VERSION
 from support.invariants import violations
 from support.processes import alive
 
@@ -169,7 +170,7 @@ def running(root: Path, **variables: str) -> Generator[Stack]:
         process = subprocess.Popen(
             [sys.executable, "-m", "signalbox", "up", "--only", "service", "--port", str(port), "-o", "json"],
             cwd=root,
-            env=_environment() | variables,
+            env=_environment() | {"SIGNALBOX_POSTGRES_VERSION": VERSION} | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
