@@ -39,7 +39,7 @@ reset: setup ## forget the state of `make up`: database, objects, identities, lo
 test: setup ## run the tests; TESTS=tests/api for some, BROWSER=required to fail without Chromium
 	pytest $(TESTS) $(addprefix --ignore=,$(LEFT_OUT))
 ifeq ($(TESTS),tests)
-	SIGNALBOX_TEST_POSTGRES=16 pytest tests/db
+	SIGNALBOX_TEST_POSTGRES=16 pytest tests/db tests/api tests/sdk/test_semantics.py --ignore=tests/api/dataplane
 endif
 	@$(if $(LEFT_OUT),echo "$(LEFT_OUT_WHY)")
 

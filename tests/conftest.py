@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from signalbox.store.db import Database
-from support.database import Server, server
+from support.database import Server, is_lawful, server
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +16,9 @@ def postgres() -> Generator[Server]:
 
 
 @pytest.fixture
-def database_url(postgres: Server) -> Generator[str]:
-    """A migrated, empty database."""
-    with postgres.database() as url:
+def database_url(postgres: Server, request: pytest.FixtureRequest) -> Generator[str]:
+    """A migrated, empty database, in which the engine's invariants hold when the test is over."""
+    with postgres.database(lawful=is_lawful(request)) as url:
         yield url
 
 

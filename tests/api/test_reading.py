@@ -72,8 +72,9 @@ async def test_runs_are_listed_as_the_sdk_asks(database_url: str, db: Database) 
 
 async def test_details_are_given_for_runs_and_actions(database_url: str, db: Database) -> None:
     async with db.transaction() as tx:
-        run = await a_run(tx, phase=Phase.SUCCEEDED)
+        run = await a_run(tx, phase=Phase.RUNNING)
         await actions_of(tx, run, ["c1"])
+        await enter(tx, ActionKey(*run, ROOT_ACTION), Phase.SUCCEEDED)
     async with service(database_url) as made:
         details = (await made.call(f"{_RUN}/GetRunDetails", _run(pb.GetRunDetailsRequest()))).details
         child = (await made.call(f"{_RUN}/GetActionDetails", _action(pb.GetActionDetailsRequest(), "c1"))).details

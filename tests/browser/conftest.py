@@ -12,7 +12,7 @@ from playwright.async_api import Browser, async_playwright
 
 from support.browser import Console, Window, opened, serving
 from support.builders import a_cluster, a_project
-from support.database import Server
+from support.database import Server, is_lawful
 
 _CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 _ARGUMENTS = [
@@ -44,9 +44,9 @@ async def chromium(chromium_path: Path) -> AsyncGenerator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def console(postgres: Server) -> AsyncGenerator[Console]:
+async def console(postgres: Server, request: pytest.FixtureRequest) -> AsyncGenerator[Console]:
     """The service with an empty database, one project and one cluster."""
-    with postgres.database() as url:
+    with postgres.database(lawful=is_lawful(request)) as url:
         async with serving(url) as running:
             await a_project(running.db)
             async with running.db.transaction() as tx:

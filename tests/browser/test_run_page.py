@@ -38,8 +38,8 @@ async def test_actions_are_shown_as_a_tree_and_their_phases_change_live(console:
 
     async with console.db.transaction() as tx:
         await enter(tx, first, Phase.RUNNING, at=now)
-        await enter(tx, second, Phase.FAILED, at=now)
         await actions_of(tx, run, ["four"], parent="two", created_at=now)
+        await enter(tx, second, Phase.FAILED, at=now)
     console.hub.publish([run_topic(run)])
 
     await expect(page.locator("#action-one .phase")).to_have_class("phase bare running")

@@ -209,8 +209,10 @@ async def test_actions_come_in_order_of_creation(db: Database) -> None:
 async def test_a_filter_of_actions_leaves_exactly_what_meets_it(db: Database, one: Filter, left: list[str]) -> None:
     async with db.transaction() as tx:
         run = await a_run(tx, phase=Phase.RUNNING)
-        await actions_of(tx, run, {"good": Phase.SUCCEEDED, "bad": Phase.FAILED})
+        good, bad = await actions_of(tx, run, ["good", "bad"])
         await actions_of(tx, run, ["leaf"], parent="good")
+        await enter(tx, good, Phase.SUCCEEDED)
+        await enter(tx, bad, Phase.FAILED)
 
     assert await _actions(db, run, one) == left
 

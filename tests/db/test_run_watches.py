@@ -73,8 +73,8 @@ async def test_the_fold_of_a_watch_under_writes_is_the_table(db: Database, hub: 
         for name in names[::60]:
             async with db.transaction() as tx:
                 await enter(tx, ActionKey(*run, name), Phase.RUNNING)
-                await enter(tx, ActionKey(*run, name), Phase.SUCCEEDED)
                 await actions_of(tx, run, [f"{name}-leaf"], parent=name)
+                await enter(tx, ActionKey(*run, name), Phase.SUCCEEDED)
             hub.publish([run_topic(run)])
 
     fold: dict[str, EnrichedView] = {}

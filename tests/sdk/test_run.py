@@ -46,7 +46,7 @@ def fanned_out(stack: Stack) -> str:
     program = stack.program("fan", FAN_OUT)
     done = stack.flyte("run", "--follow", str(program), "main", "--n", "20")
     name = run_name(done.stdout)
-    assert stack.until_phase(name, "SUCCEEDED", "FAILED", "ABORTED") == "SUCCEEDED", stack.log("data-plane")
+    assert stack.until_phase(name, "SUCCEEDED", "FAILED", "ABORTED") == "SUCCEEDED", stack.log("dataplane")
     return name
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.checkout import until
-from support.invariants import violations
-from support.stack import Stack, run_name
+from support.runs import at_once, finish, phase_of, start, the_child
+from support.stack import Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -109,28 +109,11 @@ def program(stack: Stack) -> Path:
     return stack.program("semantics", PROGRAM)
 
 
-def start(stack: Stack, program: Path, task: str, *words: str, before: tuple[str, ...] = ()) -> str:
-    return run_name(stack.flyte("run", *before, str(program), task, *words).stdout)
-
-
-def finish(stack: Stack, name: str, *, phase: str = "SUCCEEDED") -> str:
-    """The run's outputs, when it has ended in `phase`."""
-    ended = stack.until_phase(name, "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT", within=90)
-    assert ended == phase, stack.log("data-plane")[-3000:]
-    assert violations(stack.database_url()) == {}
-    return stack.flyte("get", "io", name, "--outputs-only").stdout if phase == "SUCCEEDED" else ""
-
-
-def children(stack: Stack, name: str, task: str) -> list[dict[str, object]]:
-    return [a for a in stack.actions(name) if a["metadata"].get("funtionName") == task]
-
-
 def test_a_task_that_runs_too_long_times_out_and_its_parent_can_catch_that(stack: Stack, program: Path) -> None:
     name = start(stack, program, "impatient")
 
     assert "caught TaskTimeoutError" in finish(stack, name)
-    (child,) = children(stack, name, "slow")
-    assert child["status"]["phase"] == "ACTION_PHASE_TIMED_OUT"  # pyright: ignore[reportIndexIssue,reportUnknownVariableType]  # JSON
+    assert phase_of(the_child(stack, name, "slow")) == "TIMED_OUT"
 
 
 def test_retries_wait_for_their_backoff(stack: Stack, program: Path) -> None:
@@ -175,20 +158,7 @@ def test_a_run_with_a_limit_never_has_more_actions_at_once(stack: Stack, program
     name = start(stack, program, "wide", "--n", "12", before=("--max-action-concurrency", "4"))
 
     assert "12" in finish(stack, name)
-    moments: list[tuple[str, int]] = []
-    for action in children(stack, name, "leaf"):
-        details = stack.ask(
-            "flyteidl2.workflow.RunService/GetActionDetails",
-            actionId={"run": stack.run_id(name), "name": action["id"]["name"]},  # pyright: ignore[reportIndexIssue,reportUnknownVariableType]  # JSON
-        )["details"]
-        (attempt,) = details["attempts"]
-        moments += [(attempt["startTime"], 1), (attempt["endTime"], -1)]
-    assert len(moments) == 24
-    at_once = most = 0
-    for _, change in sorted(moments):
-        at_once += change
-        most = max(most, at_once)
-    assert 2 <= most <= 3, "the root has the fourth place"
+    assert 2 <= at_once(stack, name, "leaf") <= 3, "the root has the fourth place"
 
 
 def test_a_recovered_run_takes_over_what_succeeded_and_runs_the_rest(stack: Stack, program: Path) -> None:
@@ -203,7 +173,6 @@ def test_a_recovered_run_takes_over_what_succeeded_and_runs_the_rest(stack: Stac
 
     assert "3" in finish(stack, found.group(1))
     assert marks.read_text().split("\n") == ["step 1", ""], "the step ran once"
-    (step,) = children(stack, found.group(1), "step")
-    assert step["status"]["phase"] == "ACTION_PHASE_RECOVERED"  # pyright: ignore[reportIndexIssue,reportUnknownVariableType]  # JSON
-    recovered = step["metadata"]["recoveredFrom"]["run"]["name"]  # pyright: ignore[reportIndexIssue,reportUnknownVariableType]  # JSON
-    assert recovered == failed
+    step = the_child(stack, found.group(1), "step")
+    assert phase_of(step) == "RECOVERED"
+    assert step["metadata"]["recoveredFrom"]["run"]["name"] == failed

