@@ -21,6 +21,7 @@ from signalbox.rules.conditions import ValueType, mismatch
 from signalbox.settings import Settings
 
 _SERVICE = "flyteidl2.workflow.RunService"
+_LONGEST_VERSION = 63  # as of a TaskIdentifier, which a task's own children name; the SDK's hashes have 32
 
 
 class Runs:
@@ -162,6 +163,11 @@ async def _task(
         case "task_spec":
             template = request.task_spec.task_template.id
             name = ids.task_name(template.name, what="task_spec.task_template.id.name")
+            if len(template.version) > _LONGEST_VERSION:
+                raise Invalid(
+                    f"task_spec.task_template.id.version: at most {_LONGEST_VERSION} characters,"
+                    f" got {len(template.version)}"
+                )
             return wire.task_id(TaskKey(*scope, name, template.version)), request.task_spec
         case "task_id":
             key = wire.task_key(request.task_id)
