@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from signalbox.control import leases
 from signalbox.control.actions import Enqueue, Enqueuer
@@ -142,8 +143,8 @@ async def test_a_key_that_fits_into_no_index_is_refused_alone(engine: Engine) ->
 
 async def test_times_at_the_edge_can_be_read_whatever_zone_the_database_is_in(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        name = connection.info.dbname
-        connection.execute(f"ALTER DATABASE {name} SET timezone = 'Europe/Berlin'")  # pyright: ignore[reportArgumentType]  # a name of the tests' own
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'Europe/Berlin'").format(name))
     async with Database(database_url, size=3) as db:
         engine = Engine(db)
         await engine.begin()

@@ -34,17 +34,15 @@ _SESSION = {
     "timezone": "UTC",
     "lock_timeout": f"{LOCK_TIMEOUT.total_seconds():.0f}s",
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION.total_seconds():.0f}s",
-}
-
-# Over TCP; a Unix socket has no use for them. A host that vanished, also in the middle of a statement, is noticed
-# within about 10 s instead of the kernel's minutes or hours: the server's by us, ours by the server, which then lets go
-# of its locks.
-_SESSION |= {
+    # Over TCP, as below, for the server: it then lets go of the locks of a host that vanished.
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10s",
 }
+
+# Over TCP; a Unix socket has no use for them. A server that vanished, also in the middle of a statement, is noticed
+# within about 10 s instead of the kernel's minutes or hours.
 _NETWORK = {
     "connect_timeout": 5,
     "keepalives": 1,
