@@ -71,6 +71,13 @@ class Unavailable(SignalboxError):
     code = "unavailable"
 
 
+class Contended(Unavailable):
+    """Others hold what the request needs, or changed it at the same time. To callers: unavailable.
+
+    A class of its own for batches: what stands in the way of one item need not concern its neighbours.
+    """
+
+
 class Unserved(SignalboxError):
     """An RPC of Flyte's API that this version does not serve; the message says why."""
 

@@ -109,3 +109,10 @@ def task_name(value: str, *, what: str, longest: int = 512) -> str:
     if not _TASK_NAME.match(value):
         raise Invalid(f"{what}: no slash and no control character; got {value!r}")
     return value
+
+
+def cache_key(value: str, *, what: str, longest: int = 512) -> str:
+    """`value` if results can be kept under it: it must fit into an index. The SDK's keys have 44 characters."""
+    if not 1 <= len(value) <= longest:
+        raise Invalid(f"{what}: 1 to {longest} characters, got {len(value)}")
+    return value

@@ -76,8 +76,8 @@ async def parts(settings: Settings) -> AsyncGenerator[Parts]:
             settings=settings,
             db=db,
             hub=hub,
-            enqueues=Batch("enqueue", Enqueuer(db, hub).apply),
-            reports=Batch("report", reporter.apply),
+            enqueues=Batch("enqueue", Enqueuer(db, hub).apply, concerns=lambda enqueue: enqueue.action.key.run_key),
+            reports=Batch("report", reporter.apply, concerns=lambda report: report.key.run_key),
         )
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(loop) for loop in (hub.run(), made.enqueues.run(), made.reports.run())]

@@ -205,6 +205,22 @@ async def test_a_limit_that_would_stop_its_run_is_refused_with_the_reason(runnin
     assert "max_action_concurrency: 0 (no limit) or at least 2" in refused.message
 
 
+async def test_a_cache_key_or_a_version_that_no_index_can_keep_is_refused_with_its_bound(running: Service) -> None:
+    cached = enqueue()
+    cached.action.task.cache_key.value = "k" * 513
+    run = run_service_pb2.CreateRunRequest()
+    run.project_id.name, run.project_id.domain = RUN.project, RUN.domain
+    run.task_spec.task_template.id.name, run.task_spec.task_template.id.version = "main.main", "v" * 64
+    run.offloaded_input_data.uri, run.offloaded_input_data.inputs_hash = "file:///in.pb", "h"
+
+    refused = [await refusal(running, ENQUEUE, cached), await refusal(running, "workflow.RunService/CreateRun", run)]
+
+    assert [(e.code, e.message) for e in refused] == [
+        (Code.INVALID_ARGUMENT, "cache_key: 1 to 512 characters, got 513"),
+        (Code.INVALID_ARGUMENT, "task_spec.task_template.id.version: at most 63 characters, got 64"),
+    ]
+
+
 async def test_a_huge_error_is_cut_and_says_so(engine: Engine) -> None:
     from signalbox.api import wire  # noqa: PLC0415  # beside its only use
 

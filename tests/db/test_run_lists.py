@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from flyteidl2.common import list_pb2
 
-from signalbox.api import filters
+from signalbox.api import filter_words, filters
 from signalbox.control import run_views
 from signalbox.errors import Forbidden, Invalid, NotFound
 from signalbox.ids import ActionKey, RunKey, ScopeKey
@@ -201,9 +201,9 @@ async def test_actions_come_in_order_of_creation(db: Database) -> None:
         (Filter(field="action_type", values=["3"]), []),
         (Filter(field="action_type", function=Filter.NOT_EQUAL, values=["3"]), ["a0", "good", "bad", "leaf"]),
         (Filter(field="name", function=Filter.CONTAINS, values=["oo"]), ["good"]),
-        (filters.in_words("action_type == 3")[0], []),
-        (filters.in_words("phase != 6")[0], ["a0", "good", "leaf"]),
-        (filters.in_words("value_in(phase, 5;6)")[0], ["good", "bad"]),
+        (filter_words.parse("action_type == 3")[0], []),
+        (filter_words.parse("phase != 6")[0], ["a0", "good", "leaf"]),
+        (filter_words.parse("value_in(phase, 5;6)")[0], ["good", "bad"]),
     ],
 )
 async def test_a_filter_of_actions_leaves_exactly_what_meets_it(db: Database, one: Filter, left: list[str]) -> None:
@@ -220,7 +220,7 @@ async def test_a_filter_of_actions_leaves_exactly_what_meets_it(db: Database, on
 @pytest.mark.parametrize("text", ["action_type", "action_type ~ 3", "like(name, x)", "eq(name)", "phase == 5 AND x"])
 async def test_raw_filters_that_are_not_understood_are_refused(text: str) -> None:
     with pytest.raises(Invalid, match="filter"):
-        filters.of_actions(filters.in_words(text))
+        filters.of_actions(filter_words.parse(text))
 
 
 async def test_pages_of_actions_neither_skip_nor_repeat_while_actions_are_enqueued(db: Database) -> None:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from signalbox.control.batch import Batch
-from signalbox.errors import Exhausted, NotFound, SignalboxError, Unavailable
+from signalbox.errors import Contended, Exhausted, NotFound, SignalboxError, Unavailable
 
 
 class Recorder:
-    """Answers n with 10 n; refuses negative numbers; breaks altogether on 13; counts its calls."""
+    """Answers n with 10 n; refuses negative numbers; breaks altogether on 13, 14 and from 100 on; counts its calls."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -29,6 +29,8 @@ class Recorder:
             raise ZeroDivisionError
         if 14 in items:
             raise Unavailable("down")
+        if any(n >= 100 for n in items):
+            raise Contended("held")
         return [NotFound(str(n)) if n < 0 else 10 * n for n in items]
 
 
@@ -94,6 +96,56 @@ async def test_an_outage_is_told_to_all_at_once_and_not_retried_one_by_one() -> 
                 await task
 
     assert recorder.batches == [[1, 14, 2]]
+
+
+async def test_an_outage_while_a_batch_is_taken_apart_ends_it_for_the_rest_at_once() -> None:
+    recorder = Recorder()
+
+    async def apply(items: Sequence[int]) -> list[int | SignalboxError]:
+        results = await recorder.apply(items)
+        if len(recorder.batches) > 2:
+            raise Unavailable("down")
+        return results
+
+    batch = Batch[int, int]("test", apply)
+    async with running(batch):
+        outcomes = await batch.submit_all([1, 3, 13, *range(4, 12)])
+
+    assert outcomes[0] == 10
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes[1:])
+    assert recorder.batches[1:] == [[1], [3]], "the first by itself, and the one that met the outage"
+
+
+async def test_what_somebody_holds_is_tried_once_more_apart_from_what_concerns_others() -> None:
+    recorder = Recorder()
+    batch = Batch[int, int]("test", recorder.apply, concerns=lambda n: n % 100)
+    async with running(batch):
+        outcomes = await batch.submit_all([101, 2, 1, 3, 2])
+
+    assert outcomes[1::3] == [20, 20]
+    assert outcomes[3] == 30
+    assert isinstance(outcomes[0], Contended)
+    assert isinstance(outcomes[2], Contended), "it concerns the same as the first"
+    assert recorder.batches == [[101, 2, 1, 3, 2], [101, 1], [2, 2], [3]]
+
+
+async def test_who_waits_in_a_batch_that_is_taken_apart_is_released_when_the_process_stops() -> None:
+    begun = asyncio.Event()
+
+    async def apply(items: Sequence[int]) -> list[int | SignalboxError]:
+        if len(items) > 1:
+            raise ZeroDivisionError
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    batch = Batch[int, int]("test", apply)
+    async with running(batch):
+        waiting = asyncio.create_task(batch.submit_all([1, 2]))
+        await begun.wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 1)
 
 
 async def test_above_its_bound_the_queue_refuses_at_once() -> None:

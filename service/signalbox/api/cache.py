@@ -21,7 +21,6 @@ from signalbox.store.cache import CacheKey
 
 _V1 = "flyteidl2.cacheservice.CacheService"
 _V2 = "flyteidl2.cacheservice.v2.CacheService"
-_LONGEST_KEY = 512
 _SHORTEST_HEARTBEAT, _LONGEST_HEARTBEAT = timedelta(seconds=1), timedelta(minutes=10)
 
 
@@ -81,18 +80,12 @@ class Cache:
         return pb.ReleaseReservationResponse()
 
     def _key(self, key: str) -> CacheKey:
-        return CacheKey(self._org, GLOBAL, _checked(key))
+        return CacheKey(self._org, GLOBAL, ids.cache_key(key, what="key"))
 
 
 def _scoped(identifier: pb2.Identifier, key: str) -> CacheKey:
     place = wire.scope_key(identifier.org, identifier.project, identifier.domain)
-    return CacheKey(place.org, scope(place.project, place.domain, is_global=False), _checked(key))
-
-
-def _checked(key: str) -> str:
-    if not 1 <= len(key) <= _LONGEST_KEY:
-        raise Invalid(f"key: 1 to {_LONGEST_KEY} characters, got {len(key)}")
-    return key
+    return CacheKey(place.org, scope(place.project, place.domain, is_global=False), ids.cache_key(key, what="key"))
 
 
 def _owner(owner: str) -> str:

@@ -1,7 +1,7 @@
 """Filters of list requests: parsed into conditions of the store, or refused by name. None is ever ignored.
 
-Fields and functions are those that the SDK and the console of Flyte send, and what is as cheap. Two text forms mean the
-same: `raw_filters` (`action_type == 3`) and the older grammar of projects (`eq(state, 0)`, joined by `+`).
+Fields and functions are those that the SDK and the console of Flyte send, and what is as cheap. Those in words are
+parsed by `filter_words`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flyteidl2.common import list_pb2
 from flyteidl2.workflow import run_definition_pb2
 
-from signalbox.api import wire
+from signalbox.api import filter_words, wire
 from signalbox.control.run_views import ActionView
 from signalbox.errors import Invalid
 from signalbox.op import Kind
@@ -25,30 +25,23 @@ from signalbox.store.run_views import Among, Conditions
 Filter = list_pb2.Filter
 
 _LABEL = "labels."
+_MOST_FILTERS = 100
 _MOST_VALUES = 1000
 _LONGEST_VALUE = 512
 _TICK = timedelta(microseconds=1)  # the database's own resolution
-_INFIX = {"==": Filter.EQUAL, "=": Filter.EQUAL, "!=": Filter.NOT_EQUAL}
-_PREFIX = {
-    "eq": Filter.EQUAL,
-    "ne": Filter.NOT_EQUAL,
-    "gt": Filter.GREATER_THAN,
-    "gte": Filter.GREATER_THAN_OR_EQUAL,
-    "lt": Filter.LESS_THAN,
-    "lte": Filter.LESS_THAN_OR_EQUAL,
-    "contains": Filter.CONTAINS,
-    "value_in": Filter.VALUE_IN,
-}
 
 
 def of(request: list_pb2.ListRequest) -> list[Filter]:
     """All filters of the request, whichever form they have. Raises Invalid."""
-    return [*request.filters, *(parsed for text in request.raw_filters for parsed in in_words(text))]
+    found = [*request.filters, *(parsed for text in request.raw_filters for parsed in filter_words.parse(text))]
+    return few(found)
 
 
-def in_words(text: str) -> list[Filter]:
-    """`eq(state, 0)+contains(name, x)` or `state == 0`. Raises Invalid."""
-    return [_one_in_words(part.strip()) for part in text.split("+")] if text.strip() else []
+def few(filters: Sequence[Filter]) -> list[Filter]:
+    """The filters, if a list can be expected to meet so many. Raises Invalid."""
+    if len(filters) > _MOST_FILTERS:
+        raise Invalid(f"filters: at most {_MOST_FILTERS}, got {len(filters)}")
+    return list(filters)
 
 
 def of_runs(filters: Iterable[Filter], *, but: Conditions | None = None) -> Conditions:
@@ -64,7 +57,7 @@ def meets(filters: Sequence[Filter]) -> Callable[[ActionView], bool]:
     """Whether an action of a watch meets all of its filters: NAME and PHASE, in capitals or not. Raises Invalid."""
     parts: list[str] = []
     phases = frozenset(Phase)
-    for one in filters:
+    for one in few(filters):
         match one.field.lower(), one.function:
             case "name", Filter.CONTAINS_CASE_INSENSITIVE | Filter.CONTAINS:
                 parts.append(_one(one).lower())
@@ -119,11 +112,11 @@ def times(one: Filter, was: tuple[datetime | None, datetime | None]) -> tuple[da
         case Filter.GREATER_THAN_OR_EQUAL:
             return max(at, start) if start else at, end
         case Filter.GREATER_THAN:
-            return max(at + _TICK, start) if start else at + _TICK, end
+            return max(_after(one, at), start) if start else _after(one, at), end
         case Filter.LESS_THAN:
             return start, min(at, end) if end else at
         case Filter.LESS_THAN_OR_EQUAL:
-            return start, min(at + _TICK, end) if end else at + _TICK
+            return start, min(_after(one, at), end) if end else _after(one, at)
         case _:
             raise _unserved_function(one)
 
@@ -221,19 +214,6 @@ _RUN_FIELDS: dict[str, _Narrow] = {**_SHARED, "run_name": _text_field("name"), _
 _ACTION_FIELDS: dict[str, _Narrow] = {**_SHARED, "action_type": _by_type, "parent_name": _by_parent}
 
 
-def _one_in_words(text: str) -> Filter:
-    if prefix := re.fullmatch(r"(\w+)\(\s*([\w.]+)\s*,\s*(.*?)\s*\)", text, re.DOTALL):
-        function, field, value = prefix.groups()
-        if function not in _PREFIX:
-            raise Invalid(f"filter {text!r}: {', '.join(_PREFIX)}, got {function!r}")
-        values = [part.strip() for part in value.split(";")] if function == "value_in" else [value]
-        return Filter(function=_PREFIX[function], field=field, values=values)
-    if infix := re.fullmatch(r"([\w.]+)\s*(==|!=|=)\s*(.*)", text, re.DOTALL):
-        field, sign, value = infix.groups()
-        return Filter(function=_INFIX[sign], field=field, values=[value.strip("'\"")])
-    raise Invalid(f"filter {text!r}: 'eq(field, value)' or 'field == value' expected")
-
-
 def _narrower(was: Sequence[str] | None, values: Sequence[str]) -> list[str]:
     return [value for value in values if was is None or value in was]
 
@@ -268,7 +248,17 @@ def _time(one: Filter) -> datetime:
         raise Invalid(f"filter {one.field}: a time in ISO 8601, got {value!r}") from e
     if at.tzinfo is None:
         raise Invalid(f"filter {one.field}: a time with its zone, got {value!r}")
-    return at
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as e:
+        raise Invalid(f"filter {one.field}: a time of the years 1 to 9999 in UTC, got {value!r}") from e
+
+
+def _after(one: Filter, at: datetime) -> datetime:
+    try:
+        return at + _TICK
+    except OverflowError as e:
+        raise Invalid(f"filter {one.field}: there is no time after {at.isoformat()}") from e
 
 
 def _unserved_function(one: Filter) -> Invalid:

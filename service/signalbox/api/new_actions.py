@@ -10,9 +10,10 @@ from flyteidl2.task import task_definition_pb2
 from flyteidl2.workflow import run_definition_pb2
 from google.protobuf.duration_pb2 import Duration
 
+from signalbox import ids
 from signalbox.api import wire
 from signalbox.errors import Invalid
-from signalbox.ids import ActionKey, task_name
+from signalbox.ids import ActionKey
 from signalbox.op import Op
 from signalbox.rules import texts
 from signalbox.rules.cache import root_key
@@ -54,7 +55,7 @@ def task(
     """`digest`: of the serialized `spec`. Raises Invalid."""
     definition = run_definition_pb2.TaskAction(id=identity, queue=place.queue)
     if cache_key:
-        definition.cache_key.value = wire.text(cache_key, what="task.cache_key", longest=texts.NAME)
+        definition.cache_key.value = ids.cache_key(cache_key, what="cache_key")
     metadata = spec.task_template.metadata
     retries = metadata.retries
     backoff = retries.backoff if retries.HasField("backoff") and retries.backoff.HasField("base") else None
@@ -63,7 +64,7 @@ def task(
         kind=Kind.TASK,
         definition=definition.SerializeToString(),
         spec_digest=digest,
-        task_name=task_name(identity.name, what="task.id.name"),
+        task_name=ids.task_name(identity.name, what="task.id.name"),
         task_version=identity.version,
         short_name=spec.short_name,
         environment=spec.environment.name,

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from flyteidl2.common import list_pb2
@@ -14,6 +14,7 @@ from flyteidl2.common import list_pb2
 from signalbox.errors import Invalid
 
 LONGEST_PAGE = 100
+_LONGEST_TOKEN = 2048
 _VERSION = 1
 
 
@@ -50,7 +51,8 @@ def token(listed: str, order: Order, position: Sequence[str | int | datetime] | 
     if position is None:
         return ""
     key = [part.isoformat() if isinstance(part, datetime) else part for part in position]
-    text = json.dumps([_VERSION, listed, order.key, order.descending, *key], separators=(",", ":"))
+    parts = [_VERSION, listed, order.key, order.descending, *key]
+    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)  # a name of 255 emoji must fit too
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -58,9 +60,11 @@ def position(text: str, listed: str, order: Order, *types: type[str | int | date
     """What `token` was given, [] of an empty token. Raises Invalid for a token of anything else."""
     if not text:
         return []
+    if len(text) > _LONGEST_TOKEN:
+        raise Invalid(f"token: at most {_LONGEST_TOKEN} characters, got {len(text)}")
     try:
         parts = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as e:
+    except (binascii.Error, ValueError, RecursionError) as e:
         raise Invalid("token: not one that a list has given") from e
     head = [_VERSION, listed, order.key, order.descending]
     if not isinstance(parts, list):
@@ -77,13 +81,22 @@ def _parsed(part: object, kind: type[str | int | datetime]) -> str | int | datet
     if kind is datetime and isinstance(part, str):
         try:
             at = datetime.fromisoformat(part)
-        except ValueError as e:
+            if at.tzinfo is not None:
+                return at.astimezone(UTC)
+        except (ValueError, OverflowError) as e:
             raise Invalid("token: not one that a list has given") from e
-        if at.tzinfo is not None:
-            return at
     if kind is not datetime and type(part) is kind:
-        if isinstance(part, str) and "\0" not in part:
+        if isinstance(part, str) and "\0" not in part and _is_text(part):
             return part
         if isinstance(part, int) and abs(part) < 2**63:
             return part
     raise Invalid("token: not one that a list has given")
+
+
+def _is_text(part: str) -> bool:
+    """JSON can spell half of a character, which no database takes."""
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

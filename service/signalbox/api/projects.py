@@ -7,7 +7,7 @@ from datetime import datetime
 from flyteidl2.project import project_service_pb2 as pb
 
 from signalbox import ids
-from signalbox.api import filters, paging, wire
+from signalbox.api import filter_words, filters, paging, wire
 from signalbox.api.interceptors import Handlers
 from signalbox.control import projects
 from signalbox.errors import Invalid
@@ -91,7 +91,7 @@ def _filtered(text: str) -> tuple[list[State], Among]:
     """States and ids that the older grammar names. Without a filter archived projects are not shown."""
     states: list[State] | None = None
     among = ANY
-    for one in filters.in_words(text):
+    for one in filters.few(filter_words.parse(text)):
         match one.field:
             case "state":
                 states = filters.chosen(one, states, State, _state)

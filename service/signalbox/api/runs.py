@@ -23,6 +23,7 @@ from signalbox.settings import Settings
 from signalbox.store import specs
 
 _SERVICE = "flyteidl2.workflow.RunService"
+_LONGEST_VERSION = 63  # as of a TaskIdentifier, which a task's own children name; the SDK's hashes have 32
 
 
 class Runs:
@@ -165,7 +166,7 @@ async def _task(
         case "task_spec":
             template = request.task_spec.task_template.id
             name = ids.task_name(template.name, what="task_spec.task_template.id.name")
-            version = wire.text(template.version, what="task_spec.task_template.id.version", longest=texts.NAME)
+            version = wire.text(template.version, what="task_spec.task_template.id.version", longest=_LONGEST_VERSION)
             return wire.task_id(TaskKey(*scope, name, version)), request.task_spec
         case "task_id":
             key = wire.task_key(request.task_id)

@@ -15,10 +15,22 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from signalbox.errors import AlreadyExists, Invalid, Unavailable
+from signalbox.errors import AlreadyExists, Contended, Invalid, SignalboxError, Unavailable
 from signalbox.store.arrays import ArrayDumper
+from signalbox.store.connection import Cursor, Session, parameters
 
 Tx = AsyncConnection[TupleRow]
+
+_NO_ANSWER = "the database does not answer"
+# Broken connections, no room for more, ended by the server: idle in a transaction, or going down. Beside these, errors
+# of the connection that the driver finds by itself, which have no code.
+_OUTAGES = ("08", "53", "25P03", "57P01", "57P02", "57P03", "57P05")
+_MEANINGS: dict[str, tuple[type[SignalboxError], str]] = {
+    "22": (Invalid, "a text in the request cannot be kept: it holds a NUL byte, or a number is too large"),
+    "40": (Contended, "others changed the same things at the same time: try again"),
+    "54": (Invalid, "a text in the request cannot be kept: it is too long"),
+    "55P03": (Contended, "what the request needs is held by others for too long: try again"),
+}
 
 # What a violated constraint says to the caller whose request violated it.
 _TAKEN = {
@@ -28,11 +40,6 @@ _TAKEN = {
 }
 
 
-# Statements are prepared once a connection and planned once: planning dispatch anew for each of its executions costs
-# more than executing it. Nothing here is worth compiling.
-_OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off"
-
-
 class Database:
     """A pool of connections; open it as an async context manager."""
 
@@ -40,10 +47,11 @@ class Database:
         self.conninfo = conninfo
         self._pool = AsyncConnectionPool(
             conninfo,
+            connection_class=Session,
             min_size=min(2, size),
             max_size=size,
             timeout=2.0,  # of the 5 s that the SDK gives an Enqueue
-            kwargs={"autocommit": True, "prepare_threshold": 0, "options": _OPTIONS},
+            kwargs={"autocommit": True, "prepare_threshold": 0, **parameters(conninfo)},
             configure=_configure,
             open=False,
         )
@@ -57,13 +65,14 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Tx]:
-        """All or nothing. Raises AlreadyExists for a taken name, Unavailable when the database is missing.
+        """All or nothing. Raises AlreadyExists for a taken name, Invalid for what no column can keep, Unavailable
+        when the database is missing, Contended when others are in the way.
 
         Statements are sent without waiting for the ones before: results are known when they are fetched (`rowcount`
         is not), errors at the next fetch or at the end.
         """
         with _translated():
-            async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
+            async with self._pool.connection() as connection, connection.pipelined(), connection.transaction():
                 yield connection
 
     @asynccontextmanager
@@ -81,7 +90,8 @@ class Database:
             yield tx
 
 
-async def _configure(connection: AsyncConnection[TupleRow]) -> None:
+async def _configure(connection: Session) -> None:
+    connection.cursor_factory = Cursor
     connection.adapters.register_dumper(list, ArrayDumper)
 
 
@@ -89,14 +99,27 @@ async def _configure(connection: AsyncConnection[TupleRow]) -> None:
 def _translated() -> Generator[None]:
     try:
         yield
-    except psycopg.errors.UniqueViolation as e:
-        message = _TAKEN.get(e.diag.constraint_name or "")
-        if message is None:
+    except PoolTimeout as e:
+        raise Unavailable(_NO_ANSWER, detail=str(e)) from e
+    except psycopg.Error as e:
+        meaning = _meaning(e)
+        if meaning is None:
             raise
-        raise AlreadyExists(message) from e
-    except psycopg.DataError as e:
-        raise Invalid(
-            "a text in the request cannot be kept: it holds a NUL byte, or a number is too large", detail=str(e)
-        ) from e
-    except (psycopg.OperationalError, PoolTimeout) as e:
-        raise Unavailable("the database does not answer", detail=str(e)) from e
+        raise meaning from e
+
+
+def _meaning(error: psycopg.Error) -> SignalboxError | None:
+    """What to tell the caller, by SQLSTATE; None for a bug of ours.
+
+    Only what says that the database is away is an outage: a batch then gives up on all of its items at once.
+    """
+    state = error.sqlstate or ""
+    if state == "23505" and (taken := _TAKEN.get(error.diag.constraint_name or "")):
+        return AlreadyExists(taken)
+    if state in _OUTAGES or state[:2] in _OUTAGES or (not state and isinstance(error, psycopg.OperationalError)):
+        return Unavailable(_NO_ANSWER, detail=str(error))
+    for code in (state, state[:2]):
+        if code in _MEANINGS:
+            kind, message = _MEANINGS[code]
+            return kind(message, detail=str(error))
+    return None

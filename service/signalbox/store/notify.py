@@ -6,12 +6,15 @@ commit of the database.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg import sql
+
+from signalbox.store.connection import parameters
 
 CONNECTION_LOST = psycopg.OperationalError
 
@@ -28,7 +31,9 @@ class Channel:
     @classmethod
     @asynccontextmanager
     async def open(cls, conninfo: str) -> AsyncGenerator[Channel]:
-        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, **parameters(conninfo)
+        ) as connection:
             await connection.execute("SET synchronous_commit = off")
             yield cls(connection)
 
@@ -38,13 +43,28 @@ class Channel:
             await self._connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, part))
 
     async def listen(self, *, timeout: float) -> AsyncGenerator[tuple[str, list[str]] | None]:  # noqa: ASYNC109  # of the driver's own wait
-        """(sender, topics) of each hint, and None after each `timeout` seconds of quiet."""
+        """(sender, topics) of each hint, and None after each `timeout` seconds without one.
+
+        Raises CONNECTION_LOST also when the server is asked after such a quiet and does not answer for as long again.
+        """
         await self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
         while True:
+            quiet = True
             async for notification in self._connection.notifies(timeout=timeout, stop_after=1):
+                quiet = False
                 sender, *topics = json.loads(notification.payload)
                 yield sender, topics
-            yield None
+            if quiet:
+                await self._ask(timeout)
+                yield None
+
+    async def _ask(self, timeout: float) -> None:  # noqa: ASYNC109  # as above
+        """A connection that only ever listens never notices by itself that the other side is gone."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._connection.execute("SELECT 1")
+        except TimeoutError as e:
+            raise CONNECTION_LOST("no answer from the database on the connection that listens") from e
 
 
 def _parts(sender: str, topics: Sequence[str]) -> list[str]:
