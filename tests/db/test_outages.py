@@ -26,7 +26,7 @@ from signalbox.store.db import Database
 from signalbox.store.dispatch import Granted
 from signalbox.store.notify import CONNECTION_LOST, Channel
 from support.database import Server
-from support.engine import RUN, SPEC, Engine, new_action, report
+from support.engine import RUN, SPEC, TTL, Engine, new_action, report
 
 FROZEN = RUN._replace(run="r2")
 TOO_LONG = "".join(chr(0x4E00 + number) for number in range(8000))
@@ -57,7 +57,7 @@ async def reporting(engine: Engine) -> AsyncGenerator[Batch[Report, Verdict]]:
 async def roots(engine: Engine) -> dict[str, Granted]:
     """The roots of two runs, granted, by run."""
     await engine.begin(FROZEN)
-    grants = await leases.grant(engine.agent(), stream=engine.stream, known_specs=set(), contexts={})
+    grants = await leases.grant(engine.agent(), leases.Stream(number=engine.stream), ttl=TTL)
     assert grants is not None
     return {granted.run: granted for granted in grants.granted}
 
