@@ -113,7 +113,7 @@ TOO_LONG: list[tuple[str, Callable[[Any], object], str]] = [
     ("task", lambda a: setattr(a.task.id, "name", "x" * 300), "name"),
     ("task", lambda a: setattr(a.task.spec, "short_name", "x" * 64), "short_name"),
     ("task", lambda a: setattr(a.task.spec.environment, "name", "x" * 64), "environment.name"),
-    ("task", lambda a: setattr(a.task.cache_key, "value", "x" * 256), "task.cache_key: at most 255 characters"),
+    ("task", lambda a: setattr(a.task.cache_key, "value", "x" * 513), "cache_key: 1 to 512 characters"),
     ("task", lambda a: setattr(a, "input_uri", "file:///" + HUGE), "input_uri: at most 4096 characters"),
     ("task", lambda a: setattr(a, "run_output_base", "file:///" + HUGE), "run_output_base: at most 4096 characters"),
     ("trace", lambda a: setattr(a.trace, "name", HUGE), "action.trace"),
@@ -166,7 +166,7 @@ RUN_TEXTS: list[tuple[Callable[[Any], object], str]] = [
     (lambda r: setattr(r.run_spec, "run_base_dir", "s3://" + "x" * 5000), "run_base_dir: at most 4096 characters"),
     (lambda r: r.run_spec.envs.values.add(key="K", value="v" * 300_000), "run_spec: at most 262144 bytes"),
     (lambda r: setattr(r.offloaded_input_data, "uri", "s3://" + "x" * 5000), "input_uri: at most 4096 characters"),
-    (lambda r: setattr(r.task_spec.task_template.id, "version", "v" * 256), "id.version: at most 255 characters"),
+    (lambda r: setattr(r.task_spec.task_template.id, "version", "v" * 64), "id.version: at most 63 characters"),
     (lambda r: setattr(r.task_spec.task_template.id, "name", "n" * 513), "name: 1 to 512 characters, got 513"),
 ]
 
