@@ -196,3 +196,33 @@ async def test_phases_before_running_are_shown_with_their_times_for_each_attempt
 
 def phases(attempt: Any) -> list[str]:
     return [phase_pb2.ActionPhase.Name(t.phase).removeprefix("ACTION_PHASE_") for t in attempt.phase_transitions]
+
+
+async def test_the_second_attempts_grant_says_where_the_first_one_wrote(
+    database_url: str, cluster: Cluster, stream: AsyncIterator[pb.LeaseResponse]
+) -> None:
+    (first,) = await granted(database_url, stream, "mine")
+    assert first.previous_output_uri == ""
+
+    await cluster.send(report(first, "FAILED", lambda r: setattr(r, "recoverable", True)))
+    (second,) = (await until(stream, "grants")).grants
+
+    assert second.ref.epoch > first.ref.epoch
+    assert second.previous_output_uri == first.output_uri == f"{first.run_output_base}/a0/1"
+    assert second.output_uri == f"{first.run_output_base}/a0/2"
+
+
+async def test_the_events_of_one_report_are_bounded_in_number_and_in_length(
+    database_url: str, cluster: Cluster, stream: AsyncIterator[pb.LeaseResponse]
+) -> None:
+    (grant,) = await granted(database_url, stream, "mine")
+
+    def many(r: pb.AttemptReport) -> None:
+        for number in range(150):
+            r.event.cluster_events.add(reason=f"r{number}", message="x" * 3000)
+
+    await cluster.send(report(grant, "RUNNING", many))
+
+    shown = (await details(database_url, grant)).attempts[0].cluster_events
+    assert [event.reason for event in shown] == [f"r{number}" for number in range(100)]
+    assert {event.message[1024:] for event in shown} == {"... (cut: 3000 bytes, 1024 are kept)"}
