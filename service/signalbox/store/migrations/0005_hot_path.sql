@@ -157,6 +157,9 @@ DECLARE
     v_capacity integer;
     v_heard boolean;
     v_limit integer;
+    v_first record;
+    v_last record;
+    v_chosen tid[];
 BEGIN
     -- A lost grant is only granted anew, under another epoch: its commit need not wait for the disk.
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -179,89 +182,103 @@ BEGIN
            AND EXISTS (SELECT 1 FROM work w WHERE w.org = p_org AND w.queue = q.name AND w.owner = 'dispatch'));
     RETURN NEXT;
     v_limit := least(p_limit, room);
-    IF v_limit = 0 THEN
+    SELECT queue, is_root, project INTO v_first FROM work
+     WHERE org = p_org AND owner = 'dispatch' ORDER BY queue, is_root, project LIMIT 1;
+    IF v_limit = 0 OR NOT FOUND THEN
         RETURN;
     END IF;
+    SELECT queue, is_root, project INTO v_last FROM work
+     WHERE org = p_org AND owner = 'dispatch' ORDER BY queue DESC, is_root DESC, project DESC LIMIT 1;
+    IF v_first = v_last AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.org = p_org AND q.name = v_first.queue) THEN
+        -- One lane, of a queue that nobody configured: nothing competes.
+        SELECT array_agg(tid ORDER BY id) INTO v_chosen
+          FROM (SELECT w.ctid AS tid, w.id FROM work w
+                 WHERE w.org = p_org AND w.owner = 'dispatch' AND w.queue = v_first.queue
+                   AND w.is_root = v_first.is_root AND w.project = v_first.project
+                 ORDER BY w.id LIMIT v_limit FOR NO KEY UPDATE SKIP LOCKED) oldest;
+    ELSE
+        WITH RECURSIVE lane (queue, is_root, project) AS (
+              (SELECT queue, is_root, project FROM work
+                WHERE org = p_org AND owner = 'dispatch' ORDER BY queue, is_root, project LIMIT 1)
+               UNION ALL
+              SELECT n.queue, n.is_root, n.project
+                FROM lane l
+               CROSS JOIN LATERAL (
+                     SELECT w.queue, w.is_root, w.project FROM work w
+                      WHERE w.org = p_org AND w.owner = 'dispatch'
+                        AND (w.queue, w.is_root, w.project) > (l.queue, l.is_root, l.project)
+                      ORDER BY w.queue, w.is_root, w.project LIMIT 1) n),
+             open AS MATERIALIZED (
+              SELECT l.queue, l.is_root, l.project, coalesce(q.priority, 0) AS priority,
+                     coalesce(q.fairness, 'round_robin') AS fairness, t.at AS project_served_at,
+                     u.at AS queue_served_at,
+                     least(v_limit, CASE WHEN q.max_actions IS NOT NULL THEN q.max_actions - (
+                           SELECT count(*) FROM work w
+                            WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
+                              AND NOT w.is_parent) END) AS room,
+                     CASE WHEN q.max_runs IS NOT NULL THEN q.max_runs - (
+                           SELECT count(*) FROM work w
+                            WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
+                              AND w.is_root) END AS run_room
+                FROM lane l
+                LEFT JOIN queue q ON q.org = p_org AND q.name = l.queue
+                LEFT JOIN queue_turn t ON (t.org, t.queue, t.project) = (p_org, l.queue, l.project)
+                LEFT JOIN queue_turn u ON (u.org, u.queue, u.project) = (p_org, l.queue, '')
+               WHERE q.clusters IS NULL OR q.clusters = '{}' OR p_cluster = ANY(q.clusters)),
+             candidate AS (
+              SELECT o.queue, o.is_root, o.project, o.priority, o.fairness, o.project_served_at, o.queue_served_at,
+                     o.room, o.run_room, c.tid, c.id,
+                     row_number() OVER (PARTITION BY o.queue, o.project ORDER BY c.id) AS turn
+                FROM open o
+               CROSS JOIN LATERAL (
+                     SELECT w.ctid AS tid, w.id FROM work w
+                      WHERE w.org = p_org AND w.owner = 'dispatch' AND w.queue = o.queue
+                        AND w.is_root = o.is_root AND w.project = o.project
+                      ORDER BY w.id LIMIT greatest(0, CASE WHEN o.is_root THEN least(o.room, o.run_room)
+                                                           ELSE o.room END)) c),
+             -- The order within a queue, first of the roots alone: runs that its limit leaves out take no action's place.
+             rooted AS (
+              SELECT c.*, row_number() OVER (
+                          PARTITION BY c.queue, c.is_root
+                              ORDER BY CASE c.fairness WHEN 'fifo' THEN 0 ELSE c.turn END,
+                                       CASE c.fairness WHEN 'fifo' THEN NULL ELSE c.project_served_at END NULLS FIRST,
+                                       c.id) AS run_place
+                FROM candidate c),
+             queued AS (
+              SELECT r.*, row_number() OVER (
+                          PARTITION BY r.queue
+                              ORDER BY CASE r.fairness WHEN 'fifo' THEN 0 ELSE r.turn END,
+                                       CASE r.fairness WHEN 'fifo' THEN NULL ELSE r.project_served_at END NULLS FIRST,
+                                       r.id) AS queue_place
+                FROM rooted r WHERE NOT r.is_root OR r.run_room IS NULL OR r.run_place <= r.run_room),
+             chosen AS MATERIALIZED (
+              SELECT w.ctid AS tid, q.place, q.queue, q.project
+                FROM (SELECT tid, queue, project,
+                             row_number() OVER (ORDER BY priority DESC, queue_place, queue_served_at NULLS FIRST, id)
+                          AS place
+                        FROM queued WHERE queue_place <= room
+                       ORDER BY place LIMIT v_limit) q
+                JOIN work w ON w.ctid = q.tid AND w.owner = 'dispatch'
+                 FOR NO KEY UPDATE OF w SKIP LOCKED),
+             -- Whose turn it was, where several compete: projects in a queue, queues of one priority.
+             served AS (
+              INSERT INTO queue_turn (org, queue, project, at)
+              SELECT DISTINCT p_org, queue, project, (SELECT clock_timestamp()) FROM chosen
+               WHERE queue IN (SELECT queue FROM open GROUP BY queue HAVING count(DISTINCT project) > 1)
+               UNION
+              SELECT DISTINCT p_org, queue, '', (SELECT clock_timestamp()) FROM chosen
+               WHERE queue IN (SELECT o.queue FROM open o JOIN open p ON p.priority = o.priority AND p.queue <> o.queue)
+                  ON CONFLICT ON CONSTRAINT queue_turn_pkey DO UPDATE SET at = excluded.at)
+        SELECT array_agg(tid ORDER BY place) INTO v_chosen FROM chosen;
+    END IF;
     RETURN QUERY
-      WITH RECURSIVE lane (queue, is_root, project) AS (
-            (SELECT queue, is_root, project FROM work
-              WHERE org = p_org AND owner = 'dispatch' ORDER BY queue, is_root, project LIMIT 1)
-             UNION ALL
-            SELECT n.queue, n.is_root, n.project
-              FROM lane l
-             CROSS JOIN LATERAL (
-                   SELECT w.queue, w.is_root, w.project FROM work w
-                    WHERE w.org = p_org AND w.owner = 'dispatch'
-                      AND (w.queue, w.is_root, w.project) > (l.queue, l.is_root, l.project)
-                    ORDER BY w.queue, w.is_root, w.project LIMIT 1) n),
-           open AS MATERIALIZED (
-            SELECT l.queue, l.is_root, l.project, coalesce(q.priority, 0) AS priority,
-                   coalesce(q.fairness, 'round_robin') AS fairness, t.at AS project_served_at,
-                   u.at AS queue_served_at,
-                   least(v_limit, CASE WHEN q.max_actions IS NOT NULL THEN q.max_actions - (
-                         SELECT count(*) FROM work w
-                          WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
-                            AND NOT w.is_parent) END) AS room,
-                   CASE WHEN q.max_runs IS NOT NULL THEN q.max_runs - (
-                         SELECT count(*) FROM work w
-                          WHERE w.org = p_org AND w.queue = l.queue AND w.cluster IS NOT NULL
-                            AND w.is_root) END AS run_room
-              FROM lane l
-              LEFT JOIN queue q ON q.org = p_org AND q.name = l.queue
-              LEFT JOIN queue_turn t ON (t.org, t.queue, t.project) = (p_org, l.queue, l.project)
-              LEFT JOIN queue_turn u ON (u.org, u.queue, u.project) = (p_org, l.queue, '')
-             WHERE q.clusters IS NULL OR q.clusters = '{}' OR p_cluster = ANY(q.clusters)),
-           candidate AS (
-            SELECT o.queue, o.is_root, o.project, o.priority, o.fairness, o.project_served_at, o.queue_served_at,
-                   o.room, o.run_room, c.tid, c.id,
-                   row_number() OVER (PARTITION BY o.queue, o.project ORDER BY c.id) AS turn
-              FROM open o
-             CROSS JOIN LATERAL (
-                   SELECT w.ctid AS tid, w.id FROM work w
-                    WHERE w.org = p_org AND w.owner = 'dispatch' AND w.queue = o.queue
-                      AND w.is_root = o.is_root AND w.project = o.project
-                    ORDER BY w.id LIMIT greatest(0, CASE WHEN o.is_root THEN least(o.room, o.run_room)
-                                                         ELSE o.room END)) c),
-           -- The order within a queue, first of the roots alone: runs that its limit leaves out take no action's place.
-           rooted AS (
-            SELECT c.*, row_number() OVER (
-                        PARTITION BY c.queue, c.is_root
-                            ORDER BY CASE c.fairness WHEN 'fifo' THEN 0 ELSE c.turn END,
-                                     CASE c.fairness WHEN 'fifo' THEN NULL ELSE c.project_served_at END NULLS FIRST,
-                                     c.id) AS run_place
-              FROM candidate c),
-           queued AS (
-            SELECT r.*, row_number() OVER (
-                        PARTITION BY r.queue
-                            ORDER BY CASE r.fairness WHEN 'fifo' THEN 0 ELSE r.turn END,
-                                     CASE r.fairness WHEN 'fifo' THEN NULL ELSE r.project_served_at END NULLS FIRST,
-                                     r.id) AS queue_place
-              FROM rooted r WHERE NOT r.is_root OR r.run_room IS NULL OR r.run_place <= r.run_room),
-           chosen AS MATERIALIZED (
-            SELECT w.ctid AS tid, q.place, q.queue, q.project
-              FROM (SELECT tid, queue, project,
-                           row_number() OVER (ORDER BY priority DESC, queue_place, queue_served_at NULLS FIRST, id)
-                        AS place
-                      FROM queued WHERE queue_place <= room
-                     ORDER BY place LIMIT v_limit) q
-              JOIN work w ON w.ctid = q.tid AND w.owner = 'dispatch'
-               FOR NO KEY UPDATE OF w SKIP LOCKED),
-           -- Whose turn it was, where several compete: projects in a queue, queues of one priority.
-           served AS (
-            INSERT INTO queue_turn (org, queue, project, at)
-            SELECT DISTINCT p_org, queue, project, (SELECT clock_timestamp()) FROM chosen
-             WHERE queue IN (SELECT queue FROM open GROUP BY queue HAVING count(DISTINCT project) > 1)
-             UNION
-            SELECT DISTINCT p_org, queue, '', (SELECT clock_timestamp()) FROM chosen
-             WHERE queue IN (SELECT o.queue FROM open o JOIN open p ON p.priority = o.priority AND p.queue <> o.queue)
-                ON CONFLICT ON CONSTRAINT queue_turn_pkey DO UPDATE SET at = excluded.at),
-           granted AS (
+      WITH granted AS (
             -- Epochs are never minted twice, also when a crash loses a commit: they grow with time, and are random.
             UPDATE work w
                SET owner = 'cluster', cluster = p_cluster, granted_at = clock_timestamp(),
                    epoch = greatest(w.epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint * 1048576
                                                  + floor(random() * 1048576)::bigint)
-              FROM chosen c
+              FROM unnest(v_chosen) WITH ORDINALITY AS c (tid, place)
              WHERE w.ctid = c.tid
          RETURNING w.org, w.project, w.domain, w.run, w.action, w.attempt, w.epoch, c.place)
     SELECT 0, false, g.project, g.domain, g.run, g.action, g.attempt, g.epoch, a.parent, a.group_name,
