@@ -68,6 +68,27 @@ async def test_a_key_counts_in_its_project_and_domain_and_for_a_global_run_in_th
     assert (await answer(engine, cached("e1", run=SECOND)))[1] == CacheStatus.MISS
 
 
+async def test_the_result_of_a_global_run_answers_global_runs_of_other_projects_and_no_others(engine: Engine) -> None:
+    elsewhere = RUN._replace(project="other", domain="staging")
+    await engine.begin(SECOND, cache_global=True)
+    await engine.enqueue(cached("c1", run=SECOND))
+    await engine.report(report((await engine.lease())["c1"], Phase.SUCCEEDED))
+    await engine.begin(elsewhere._replace(run="r3"), cache_global=True)
+    await engine.begin(elsewhere._replace(run="r4"))
+
+    await engine.enqueue(
+        cached("d1", run=elsewhere._replace(run="r3")), cached("e1", run=elsewhere._replace(run="r4")), cached("c9")
+    )
+
+    assert await answer(engine, cached("d1", run=elsewhere._replace(run="r3"))) == (
+        Phase.SUCCEEDED,
+        CacheStatus.HIT,
+        URI,
+    )
+    assert (await answer(engine, cached("e1", run=elsewhere._replace(run="r4"))))[1] == CacheStatus.MISS
+    assert (await answer(engine, cached("c9")))[1] == CacheStatus.MISS
+
+
 async def test_a_run_that_overwrites_computes_anew_and_its_result_replaces_the_kept_one(engine: Engine) -> None:
     await computed(engine)
     await engine.begin(SECOND, overwrite_cache=True)

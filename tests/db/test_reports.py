@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from signalbox.rules.phases import Phase, Verdict
-from support.engine import USER_ERROR, Engine, new_action, report
+from signalbox.store import children
+from support.engine import ROOT, USER_ERROR, Engine, new_action, report
 
 
 async def test_a_batch_may_hold_a_whole_life(engine: Engine) -> None:
@@ -50,6 +51,45 @@ async def test_a_recoverable_failure_is_tried_again_in_a_new_attempt(engine: Eng
     async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT attempt, phase, error FROM attempt ORDER BY attempt")
         assert await cursor.fetchall() == [(1, "failed", USER_ERROR)]
+
+
+async def test_errors_of_the_platform_are_counted_apart_from_those_of_the_task(engine: Engine) -> None:
+    await engine.enqueue(new_action("c1", retries=1)._replace(backoff_base=timedelta(minutes=5)))
+    for _ in range(2):
+        granted = (await engine.lease())["c1"]
+        await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, error_system=True, recoverable=True))
+    state = await engine.state("c1")
+    assert (state.attempt, state.user_failures, state.system_failures) == (3, 0, 2)
+
+    granted = (await engine.lease())["c1"]
+    await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, recoverable=True))
+    state = await engine.state("c1")
+    assert (state.attempt, state.user_failures, state.system_failures) == (4, 1, 2)
+    assert await engine.lease() == {}, "that of the task waits for its backoff; the others did not"
+    await engine.age(timedelta(minutes=5))
+    await engine.look()
+    granted = (await engine.lease())["c1"]
+    await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, error_system=True, recoverable=True))
+
+    state = await engine.state("c1")
+    assert (state.phase, state.attempt, state.user_failures, state.system_failures) == (Phase.FAILED, 4, 1, 2)
+
+
+@pytest.mark.parametrize("recoverable", [True, False])
+async def test_a_parent_reads_whether_its_childs_failure_could_be_recovered(engine: Engine, recoverable: bool) -> None:
+    await engine.enqueue(new_action("c1", retries=1))
+    for _ in range(2 if recoverable else 1):
+        granted = (await engine.lease())["c1"]
+        await engine.report(report(granted, Phase.FAILED, error=USER_ERROR, recoverable=recoverable))
+
+    async with engine.db.autocommit() as tx:
+        look = await children.snapshot(tx, ROOT)
+        cursor = await tx.execute("SELECT error_recoverable FROM attempt WHERE action = 'c1'")
+        past = await cursor.fetchall()
+    assert look is not None
+    (child,) = look.children
+    assert (child.phase, child.error, child.error_recoverable) == (Phase.FAILED, USER_ERROR, recoverable)
+    assert past == ([(True,)] if recoverable else [])
 
 
 async def test_what_lives_below_a_parent_that_ended_is_aborted(engine: Engine) -> None:

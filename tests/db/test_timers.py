@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 from flyteidl2.workflow import run_definition_pb2
+from prometheus_client import REGISTRY
 
 from signalbox.rules.phases import Phase, Verdict
 from signalbox.rules.timers import Owner
-from signalbox.store import action_details, actions, outbox
+from signalbox.store import action_details, actions, outbox, work
 from support.engine import CLUSTER, USER_ERROR, Engine, new_action, report
 
 SECOND = timedelta(seconds=1)
@@ -26,6 +27,10 @@ async def error_of(engine: Engine, name: str) -> run_definition_pb2.ErrorInfo:
     async with engine.db.snapshot() as tx:
         attempts = await action_details.attempts(tx, key)
     return run_definition_pb2.ErrorInfo.FromString(attempts[-1].error or b"")
+
+
+def overdue() -> float | None:
+    return REGISTRY.get_sample_value("signalbox_actions_overdue")
 
 
 async def test_an_attempt_that_runs_too_long_is_stopped_by_its_cluster_and_has_then_timed_out(engine: Engine) -> None:
@@ -259,3 +264,27 @@ async def test_every_action_that_is_not_over_is_looked_at_within_an_hour(engine:
     assert await engine.look() == 0
     async with engine.db.autocommit() as tx:
         assert (await actions.states(tx, [new_action("c1").key]))[new_action("c1").key].live is not None
+
+
+async def test_what_nobody_looked_at_in_time_is_counted_until_somebody_does(engine: Engine) -> None:
+    await engine.enqueue(new_action("c1"), new_action("c2"))
+    await engine.look()
+    assert overdue() == 0
+    await engine.age(timedelta(hours=1, seconds=31))
+
+    await engine.look()
+    assert overdue() == 3
+    async with engine.db.autocommit() as tx:
+        assert await work.overdue(tx, grace=SECOND * 30) == 0
+    await engine.look()
+
+    assert overdue() == 0
+
+
+async def test_what_is_due_is_not_overdue_before_its_grace_is_over(engine: Engine) -> None:
+    await engine.age(timedelta(hours=1, seconds=25))
+
+    async with engine.db.autocommit() as tx:
+        assert await work.overdue(tx, grace=SECOND * 30) == 0
+        assert await work.overdue(tx, grace=SECOND * 20) == 1
+    await engine.look()

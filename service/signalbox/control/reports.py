@@ -52,6 +52,8 @@ class Report(NamedTuple):
         """Whether the report itself asks for no decision: it runs, or it succeeded and says where its outputs are."""
         return (
             self.epoch is not None
+            and self.error is None
+            and not self.recoverable
             and not self.cluster_events
             and self.key.org == self.cluster.org
             and self.phase is (Phase.SUCCEEDED if self.output_uri else Phase.RUNNING)
