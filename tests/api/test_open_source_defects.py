@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import timedelta
+
+import httpx
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.actions import actions_service_pb2
+from flyteidl2.auth import identity_pb2
 from flyteidl2.workflow import run_service_pb2
 
 from signalbox.api.permissions import SERVED, UNSERVED, services
@@ -76,6 +82,60 @@ async def test_b11_who_somebody_is_comes_from_no_header(database_url: str) -> No
             await running.call("workflow.RunService/CreateRun", a_run("mine"))
 
     assert refused.value.code is Code.UNAUTHENTICATED
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+async def test_b11_a_token_that_nobody_signed_is_nobodys(database_url: str, algorithm: str) -> None:
+    """B11: the payload of a JWT is believed, whatever its signature."""
+    parts = ({"alg": algorithm, "typ": "JWT"}, {"sub": "developer", "email": "root@example.com", "roles": ["admin"]})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    async with service(database_url, token=".".join([*encoded, ""])) as running:
+        for rpc, request in (
+            ("workflow.RunService/CreateRun", a_run("mine")),
+            ("auth.IdentityService/UserInfo", identity_pb2.UserInfoRequest()),
+        ):
+            with pytest.raises(ConnectError) as refused:
+                await running.call(rpc, request)
+            assert refused.value.code is Code.UNAUTHENTICATED
+
+
+SPOOFED = {
+    "x-user-subject": "root",
+    "x-forwarded-user": "root",
+    "x-forwarded-email": "root@example.com",
+    "x-forwarded-access-token": "root",
+    "x-auth-request-user": "root",
+    "x-amzn-oidc-identity": "root",
+    "x-amzn-oidc-data": "e30.eyJzdWIiOiJyb290In0.",
+    "flyte-authorization": "Bearer root",
+    "cookie": "flyte_user_info=eyJzdWIiOiJyb290In0; flyte_idt=e30.eyJzdWIiOiJyb290In0.",
+}
+
+
+@pytest.mark.usefixtures("ready")
+async def test_b11_headers_that_name_somebody_change_nobodys_identity(database_url: str, db: Database) -> None:
+    """B11: neither for the developer, nor for a cluster that shows its own credential."""
+    async with db.transaction() as tx:
+        await clusters.insert_credential(tx, CLUSTER, token="sbc_one", life=timedelta(hours=1))
+    body = {"runId": {"project": "flytesnacks", "domain": "development", "name": "mine"}}
+    body |= {"taskSpec": {"taskTemplate": {"id": {"name": "main.main"}}, "shortName": "main"}}
+    body |= {"offloadedInputData": {"uri": "file:///store/in.pb", "inputsHash": "hash"}}
+    async with service(database_url) as running:
+        transport = httpx.ASGITransport(running.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8090") as client:
+            info = await client.post("/flyteidl2.auth.IdentityService/UserInfo", json={}, headers=SPOOFED)
+            run = await client.post("/flyteidl2.workflow.RunService/CreateRun", json=body, headers=SPOOFED)
+            cluster = {**SPOOFED, "authorization": "Bearer sbc_one"}
+            denied = await client.post("/flyteidl2.workflow.RunService/AbortRun", json=body, headers=cluster)
+
+    assert (info.json()["subject"], info.json()["email"]) == ("developer", "developer@localhost")
+    assert run.json()["run"]["action"]["metadata"]["executedBy"]["user"]["id"]["subject"] == "developer"
+    assert (denied.status_code, denied.json()["code"]) == (403, "permission_denied")
+    assert "cluster:local/one" in denied.json()["message"]
+    async with db.autocommit() as tx:
+        cursor = await tx.execute("SELECT DISTINCT principal FROM audit ORDER BY principal")
+        assert await cursor.fetchall() == [("cluster:local/one",), ("system",), ("user:developer",)]
 
 
 @pytest.mark.usefixtures("ready")

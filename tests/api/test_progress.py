@@ -10,7 +10,6 @@ from time import monotonic
 from typing import Any
 
 import pytest_asyncio
-from flyteidl2.actions import actions_service_pb2
 from flyteidl2.workflow import run_service_pb2
 
 from signalbox.rules.phases import Phase
@@ -19,6 +18,7 @@ from signalbox.store.db import Database
 from signalbox_wire.cluster.v1 import cluster_pb2 as link
 from support.engine import CLUSTER, RUN, Engine, report
 from support.link import FACTS, LINK
+from support.requests import ENQUEUE, enqueued, identify, parent_of
 from support.service import Service, service
 
 EVERY = timedelta(seconds=0.3)
@@ -40,20 +40,8 @@ async def running(database_url: str, engine: Engine) -> AsyncGenerator[Service]:
     del engine
     async with service(database_url, progress_every=EVERY) as made:
         for name in ("c1", "c2"):
-            await enqueue(made, name, parent="a0")
+            await made.call(ENQUEUE, enqueued(name))
         yield made
-
-
-async def enqueue(running: Service, name: str, *, parent: str) -> None:
-    request = actions_service_pb2.EnqueueRequest()
-    action = request.action
-    identify(action.action_id, name)
-    action.parent_action_name = parent
-    action.input_uri, action.run_output_base = "file:///store/in.pb", "file:///store/r1"
-    task = action.task
-    task.id.project, task.id.domain, task.id.name, task.id.version = RUN.project, RUN.domain, "main.leaf", "v1"
-    task.spec.task_template.id.name = "main.leaf"
-    await running.call("actions.ActionsService/Enqueue", request)
 
 
 @asynccontextmanager
@@ -66,7 +54,7 @@ async def busy(running: Service) -> AsyncGenerator[None]:
         for number in range(10_000):
             if over.is_set():
                 return
-            await enqueue(running, f"d{number}", parent="c1")
+            await running.call(ENQUEUE, enqueued(f"d{number}", parent="c1"))
             await asyncio.sleep(0.05)
 
     async with asyncio.TaskGroup() as group:
@@ -75,11 +63,6 @@ async def busy(running: Service) -> AsyncGenerator[None]:
             yield
         finally:
             over.set()
-
-
-def identify(message: Any, name: str) -> None:
-    message.name = name
-    message.run.project, message.run.domain, message.run.name = RUN.project, RUN.domain, RUN.run
 
 
 async def longest_silence(stream: AsyncIterator[Any], *, messages: int) -> float:
@@ -95,8 +78,7 @@ async def test_a_parent_hears_that_all_is_well_while_another_parents_children_co
     running: Service,
 ) -> None:
     """R1: a busy sibling kept the watch silent for as long as it was busy."""
-    request = actions_service_pb2.WatchForUpdatesRequest()
-    identify(request.parent_action_id, "c2")
+    request = parent_of("c2")
     async with busy(running):
         stream = running.stream("actions.ActionsService/WatchForUpdates", request)
         assert await longest_silence(stream, messages=6) < 1.5

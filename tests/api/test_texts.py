@@ -11,8 +11,6 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.actions import actions_service_pb2
 from flyteidl2.cacheservice import cacheservice_pb2
-from flyteidl2.common import phase_pb2
-from flyteidl2.core import types_pb2
 from flyteidl2.project import project_service_pb2
 from flyteidl2.workflow import run_service_pb2
 
@@ -24,10 +22,9 @@ from signalbox.store.db import Database
 from signalbox_wire.cluster.v1 import cluster_pb2 as link
 from support.engine import CLUSTER, RUN, Engine, new_action, report
 from support.link import FACTS, LINK, enrolled, until
+from support.requests import ENQUEUE, RUNS, created, details, enqueued, identify
 from support.service import Service, service
 
-ENQUEUE = "actions.ActionsService/Enqueue"
-RUNS = "workflow.RunService"
 HUGE = "y" * 3_000_000
 
 
@@ -46,38 +43,6 @@ async def running(database_url: str, engine: Engine) -> AsyncGenerator[Service]:
     del engine
     async with service(database_url) as made:
         yield made
-
-
-def identify(message: Any, name: str) -> None:
-    message.name = name
-    message.run.project, message.run.domain, message.run.name = RUN.project, RUN.domain, RUN.run
-
-
-def enqueued(kind: str = "task", name: str = "c1") -> actions_service_pb2.EnqueueRequest:
-    request = actions_service_pb2.EnqueueRequest()
-    action = request.action
-    identify(action.action_id, name)
-    action.parent_action_name = "a0"
-    action.input_uri, action.run_output_base = "file:///store/in.pb", "file:///store/r1"
-    match kind:
-        case "condition":
-            action.condition.name, action.condition.type.simple = "approve", types_pb2.STRING
-        case "trace":
-            action.trace.name, action.trace.phase = "lookup", phase_pb2.ACTION_PHASE_SUCCEEDED
-            action.trace.spec.interface.SetInParent()
-        case _:
-            task = action.task
-            task.id.project, task.id.domain, task.id.name, task.id.version = RUN.project, RUN.domain, "main.leaf", "v1"
-            task.spec.task_template.id.name = "main.leaf"
-    return request
-
-
-def created() -> run_service_pb2.CreateRunRequest:
-    request = run_service_pb2.CreateRunRequest()
-    request.project_id.name, request.project_id.domain = RUN.project, RUN.domain
-    request.task_spec.task_template.id.name = "main.main"
-    request.offloaded_input_data.uri, request.offloaded_input_data.inputs_hash = "file:///in.pb", "h"
-    return request
 
 
 @pytest.mark.parametrize("rpc", ["AbortRun", "AbortAction", "Abort"])
@@ -129,7 +94,7 @@ TOO_LONG: list[tuple[str, Callable[[Any], object], str]] = [
 async def test_a_name_of_a_child_that_is_too_long_is_refused_in_words(
     running: Service, engine: Engine, kind: str, change: Callable[[Any], object], said: str
 ) -> None:
-    request = enqueued(kind)
+    request = enqueued(kind=kind)
     change(request.action)
 
     with pytest.raises(ConnectError) as refused:
@@ -142,7 +107,7 @@ async def test_a_name_of_a_child_that_is_too_long_is_refused_in_words(
 
 
 async def test_texts_within_their_bounds_are_kept_whole(running: Service) -> None:
-    task, condition = enqueued(), enqueued("condition", "q1")
+    task, condition = enqueued(), enqueued("q1", "condition")
     task.action.group = "ä" * 255
     condition.action.condition.prompt, condition.action.condition.description = "?" * 4096, "d" * 2048
     await running.call(ENQUEUE, task)
@@ -150,9 +115,7 @@ async def test_texts_within_their_bounds_are_kept_whole(running: Service) -> Non
 
     shown: dict[str, Any] = {}
     for name in ("c1", "q1"):
-        asked = run_service_pb2.GetActionDetailsRequest()
-        identify(asked.action_id, name)
-        shown[name] = (await running.call(f"{RUNS}/GetActionDetails", asked)).details
+        shown[name] = (await running.call(f"{RUNS}/GetActionDetails", details(name))).details
     assert shown["c1"].metadata.group == "ä" * 255
     assert shown["q1"].condition == condition.action.condition
 
@@ -189,7 +152,7 @@ async def test_a_name_of_a_run_that_is_too_long_is_refused_in_words(
 async def test_an_answer_that_is_too_long_is_refused_and_the_condition_still_waits(
     running: Service, engine: Engine
 ) -> None:
-    await running.call(ENQUEUE, enqueued("condition", "q1"))
+    await running.call(ENQUEUE, enqueued("q1", "condition"))
     signal = run_service_pb2.SignalEventRequest(parent_action_name="a0")
     identify(signal.action_id, "q1")
     signal.payload.string_value = "x" * 4097

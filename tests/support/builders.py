@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from flyteidl2.core import tasks_pb2
@@ -107,6 +107,17 @@ async def actions_of(
         if phase is not Phase.QUEUED:
             await enter(tx, key, phase, at=created_at + timedelta(seconds=1))
     return keys
+
+
+async def a_chain(tx: Tx, run: RunKey, names: Sequence[str], *, task: str = "main.leaf") -> None:
+    """Waiting tasks, each the parent of the next; the first below the root."""
+    parents = [ROOT_ACTION, *names[:-1]]
+    links = [
+        _task_action(ActionKey(*run, name), parent, created_at=START, task=task)
+        for name, parent in zip(names, parents, strict=True)
+    ]
+    await _insert(tx, links)
+    await work.become_parents(tx, sorted(ActionKey(*run, parent) for parent in parents))
 
 
 async def a_trace(tx: Tx, run: RunKey, name: str = "trace", *, started_at: datetime = START) -> ActionKey:
