@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from signalbox.control import retention
@@ -11,7 +13,8 @@ from signalbox.errors import NotFound
 from signalbox.ids import ROOT_ACTION, RunKey
 from signalbox.op import RECONCILER, Op
 from signalbox.rules.phases import Phase
-from signalbox.store import audit
+from signalbox.store import audit, cache
+from signalbox.store.cache import CacheKey, NewEntry
 from signalbox.store.retention import Hold, Policy
 from support.engine import NOW, RUN, USER_ERROR, Engine, new_action, report
 
@@ -152,3 +155,101 @@ async def test_months_of_the_audit_trail_are_made_ahead_and_dropped_whole(engine
         assert await cursor.fetchone() == (2,)
         cursor = await tx.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit'::regclass")
         assert await cursor.fetchone() == (3,), "the default one, and two months ahead"
+
+
+async def test_two_processes_that_make_months_at_once_do_it_once(engine: Engine) -> None:
+    op = Op(who=RECONCILER, now=NOW, request_id="t", db=engine.db)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(retention.keep_audit(op, keep=DAY * 400))
+
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit'::regclass")
+        assert await cursor.fetchone() == (3,)
+
+
+@pytest.mark.parametrize("change", ["hold", "unset"])
+async def test_a_run_is_not_deleted_after_a_hold_of_its_project_was_acknowledged(engine: Engine, change: str) -> None:
+    """The pass has found the run when the hold is placed; the run's own lock, which a deletion takes, is not free."""
+    await ended(engine)
+    await policy(engine, 5)
+    other = await psycopg.AsyncConnection.connect(engine.db.conninfo)
+    async with other, asyncio.TaskGroup() as group:
+        await other.execute("SELECT 1 FROM run FOR UPDATE")
+        deleting = group.create_task(delete(engine))
+        await waits(engine, "FROM run r")
+        if change == "hold":
+            task = group.create_task(
+                retention.hold(engine.user, Hold("local", "flytesnacks", "", "", "a case", "operator"))
+            )
+        else:
+            task = group.create_task(retention.unset_policy(engine.user, "local", "", "any"))
+        await waits(engine, "pg_advisory_xact_lock")
+        assert not task.done(), "acknowledged while a deletion is under way"
+        await other.rollback()
+
+    assert deleting.result() == 1, "it went on first; the hold came after it"
+    assert await left(engine) == []
+
+
+async def test_what_was_found_and_then_held_stays(engine: Engine) -> None:
+    await ended(engine)
+    await policy(engine, 5)
+    holder = await psycopg.AsyncConnection.connect(engine.db.conninfo)
+    async with holder:
+        await holder.execute("SELECT pg_advisory_xact_lock(hashtextextended('retention/local', 0))")
+        await holder.execute(
+            "INSERT INTO legal_hold (org, project, domain, run, reason, placed_by)"
+            " VALUES ('local', 'flytesnacks', '', '', 'a case', 'operator')"
+        )
+        deleting = asyncio.create_task(delete(engine))
+        await waits(engine, "pg_advisory_xact_lock_shared")
+        await holder.commit()
+
+    assert await deleting == 0
+    assert await left(engine) == ["r1"]
+
+
+async def test_a_run_of_more_rows_than_one_statement_deletes_goes_whole(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signalbox.store.retention._AT_ONCE", 2)
+    await ended(engine)
+    await policy(engine, 5)
+
+    assert await delete(engine) == 1
+
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute("SELECT (SELECT count(*) FROM action), (SELECT count(*) FROM event)")
+        assert await cursor.fetchone() == (0, 0)
+
+
+async def test_cached_results_that_have_expired_are_deleted_and_others_stay(engine: Engine) -> None:
+    def entry(key: str, max_age: timedelta | None) -> NewEntry:
+        return NewEntry(CacheKey("local", "", key), "file:///x", "test", max_age, overwrite=False)
+
+    async with engine.db.transaction() as tx:
+        await cache.put(tx, [entry("kept", None), entry("old", -DAY), entry("older", -DAY * 2), entry("young", DAY)])
+    op = Op(who=RECONCILER, now=NOW, request_id="t", db=engine.db)
+
+    assert await retention.delete_expired_results(op, limit=1) == 1
+    assert await retention.delete_expired_results(op, limit=10) == 1
+
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute("SELECT key FROM cache_entry ORDER BY key")
+        assert [row[0] for row in await cursor.fetchall()] == ["kept", "young"]
+
+
+async def waits(engine: Engine, statement: str) -> None:
+    """Until a session waits for a lock with this statement."""
+    async with asyncio.timeout(5), engine.db.autocommit() as tx:
+        while True:
+            cursor = await tx.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND strpos(query, %(statement)s) > 0",
+                {"statement": statement},
+            )
+            if await cursor.fetchone() != (0,):
+                return
+            await asyncio.sleep(0.01)

@@ -11,7 +11,7 @@ from signalbox.errors import NotFound
 from signalbox.ids import RunKey
 from signalbox.op import Op
 from signalbox.rules.roles import Permission
-from signalbox.store import audit, clock, retention, runs, work
+from signalbox.store import audit, clock, retention, runs
 from signalbox.store.retention import Expired, Hold, Policy
 
 _PREVIEWED = 10_000
@@ -21,6 +21,7 @@ _MONTHS_AHEAD = 2
 async def set_policy(op: Op, policy: Policy) -> None:
     op.require(Permission.RETENTION_WRITE)
     async with op.transaction() as tx:
+        await retention.stop_deleting(tx, policy.org)
         await retention.put(tx, policy)
         resource = "/".join(policy[:3])
         await audit.append(tx, audit.Entry(policy.org, str(op.who), "retention.set", resource, op.request_id))
@@ -30,6 +31,7 @@ async def unset_policy(op: Op, org: str, project: str, outcome: str) -> None:
     """Raises NotFound."""
     op.require(Permission.RETENTION_WRITE)
     async with op.transaction() as tx:
+        await retention.stop_deleting(tx, org)
         if not await retention.remove(tx, org, project, outcome):
             raise NotFound(f"retention of {project or 'all projects'}, {outcome}: no such policy")
         resource = f"{org}/{project}/{outcome}"
@@ -37,9 +39,13 @@ async def unset_policy(op: Op, org: str, project: str, outcome: str) -> None:
 
 
 async def hold(op: Op, new: Hold) -> None:
-    """Keep a run, or a project as a whole, whatever the policies say. Raises NotFound for a run."""
+    """Keep a run, or a project as a whole, whatever the policies say. Raises NotFound for a run.
+
+    What is not deleted when this returns is not deleted later.
+    """
     op.require(Permission.RETENTION_WRITE)
     async with op.transaction() as tx:
+        await retention.stop_deleting(tx, new.org)
         key = RunKey(*new[:4])
         if new.run and key not in await runs.lock(tx, [key]):
             raise NotFound(f"run {key}: not found")
@@ -103,21 +109,30 @@ async def delete_expired(op: Op, *, limit: int) -> int:
     deleted = 0
     for run in found:
         async with op.transaction() as tx:
+            await retention.go_on_deleting(tx, run.key.org)
             if run.key not in await runs.lock(tx, [run.key]):
                 continue  # another pass was quicker
-            if await retention.is_held(tx, run.key) or await work.lives(tx, run.key):
-                continue
-            await retention.delete_run(tx, run.key)
-            policy = f"{run.policy.project or '*'}/{run.policy.outcome}/{run.policy.keep.days}d"
-            resource = f"{run.key} {run.outcome} policy {policy}"
-            await audit.append(tx, audit.Entry(run.key.org, str(op.who), "run.delete", resource, op.request_id))
+            still = await retention.still_expired(tx, run.key)
+            if still is None:
+                continue  # it is held since, or another policy counts
+            await retention.delete_run(tx, still.key)
+            policy = f"{still.policy.project or '*'}/{still.policy.outcome}/{still.policy.keep.days}d"
+            resource = f"{still.key} {still.outcome} policy {policy}"
+            await audit.append(tx, audit.Entry(still.key.org, str(op.who), "run.delete", resource, op.request_id))
             deleted += 1
     return deleted
+
+
+async def delete_expired_results(op: Op, *, limit: int) -> int:
+    """Delete up to `limit` cached results that have expired; gives how many."""
+    async with op.db.autocommit() as tx:
+        return await retention.delete_expired_results(tx, limit=limit)
 
 
 async def keep_audit(op: Op, *, keep: timedelta) -> int:
     """Make the coming months of the audit trail, and drop those that ended longer ago than `keep`; gives how many."""
     async with op.transaction() as tx:
+        await retention.lock_audit_months(tx)
         now = (await clock.now(tx)).astimezone(UTC)
         first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         months = [first := (first + timedelta(days=32)).replace(day=1) for _ in range(_MONTHS_AHEAD)]

@@ -1,4 +1,4 @@
-"""Deletes what is past its policy, a bounded number of runs a pass, and keeps the months of the audit trail."""
+"""Deletes what is past its policy or has expired, bounded amounts a pass, and keeps the months of the audit trail."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from signalbox.op import Op
 from signalbox.settings import Settings
 
 NAME = "retention"
-_BATCH = 200
+FULL = 200
+_RESULTS_FOR_A_RUN = 50
+"""Cached results that cost about as much to delete as a run does."""
 
 
 async def run(op: Op, hub: Hub, settings: Settings) -> int:
-    """One pass; gives how many runs and months it deleted. What is left over is the next pass's."""
+    """One pass; gives how much it deleted: runs, months, and cached results by the fifty. FULL: there may be more."""
     del hub
     dropped = await retention.keep_audit(op, keep=settings.audit_keep)
-    return dropped + await retention.delete_expired(op, limit=_BATCH)
-
-
-def every(settings: Settings) -> float:
-    """Seconds between two passes."""
-    return settings.retention_every.total_seconds()
+    results = await retention.delete_expired_results(op, limit=FULL * _RESULTS_FOR_A_RUN)
+    return dropped + await retention.delete_expired(op, limit=FULL) + results // _RESULTS_FOR_A_RUN

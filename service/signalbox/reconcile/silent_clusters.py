@@ -16,13 +16,13 @@ from signalbox.settings import Settings
 from signalbox.store import work
 
 NAME = "silent_clusters"
-_BATCH = 500
+FULL = 500
 
 
 async def run(op: Op, hub: Hub, settings: Settings) -> int:
-    """One pass; gives how many leases it looked at. What is left over is the next pass's."""
+    """One pass; gives how many leases it looked at. FULL: there may be more."""
     async with op.db.autocommit() as tx:
-        found = await work.of_silent_clusters(tx, ttl=settings.lease_ttl, limit=_BATCH)
+        found = await work.of_silent_clusters(tx, ttl=settings.lease_ttl, limit=FULL)
     by_cluster: defaultdict[ClusterKey, list[work.Held]] = defaultdict(list)
     for cluster, held in found:
         by_cluster[cluster].append(held)

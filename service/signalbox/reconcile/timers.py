@@ -8,9 +8,9 @@ from signalbox.op import Op
 from signalbox.settings import Settings
 
 NAME = "timers"
-_BATCH = 1000
+FULL = 1000
 
 
 async def run(op: Op, hub: Hub, settings: Settings) -> int:
-    """One pass; gives how many actions it looked at. What is left over is the next pass's."""
-    return await timers.check(op, hub, limit=_BATCH, system_retries=settings.system_retries)
+    """One pass; gives how many actions it looked at. FULL: there may be more."""
+    return await timers.check(op, hub, limit=FULL, system_retries=settings.system_retries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
 
@@ -112,59 +112,124 @@ async def expired(tx: Tx, org: str | None, *, limit: int) -> list[Expired]:
     """Up to `limit` ended runs past their policy that nothing holds, the longest ended first; `org` None: of all."""
     cursor = await tx.execute(
         """
-        SELECT r.org, r.project, r.domain, r.name, r.outcome, r.ended_at, p.org, p.project, p.outcome, p.keep
-          FROM retention_policy p
-          JOIN run r ON r.org = p.org AND r.ended_at < clock_timestamp() - p.keep
-           AND (p.project = '' OR r.project = p.project) AND (p.outcome = 'any' OR r.outcome = p.outcome)
-         WHERE (%(org)s::text IS NULL OR p.org = %(org)s)
-           AND NOT EXISTS (
-               SELECT 1 FROM retention_policy s
-                WHERE s.org = r.org AND s.project IN ('', r.project) AND s.outcome IN ('any', r.outcome)
-                  AND (s.project <> '', s.outcome <> 'any') > (p.project <> '', p.outcome <> 'any'))
-           AND NOT EXISTS (
-               SELECT 1 FROM legal_hold h
-                WHERE h.org = r.org AND h.project = r.project
-                  AND (h.run = '' OR (h.domain, h.run) = (r.domain, r.name)))
-           AND NOT EXISTS (
-               SELECT 1 FROM work w
-                WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name))
-         ORDER BY r.ended_at LIMIT %(limit)s""",
+        SELECT org, project, domain, name, outcome, ended_at, of_project, of_outcome, keep FROM expired_run
+         WHERE (%(org)s::text IS NULL OR org = %(org)s)
+         ORDER BY ended_at LIMIT %(limit)s""",
         {"org": org, "limit": limit},
     )
-    return [Expired(RunKey(*row[:4]), row[4], row[5], Policy(*row[6:])) for row in await cursor.fetchall()]
+    return [_expired(row) for row in await cursor.fetchall()]
 
 
-async def is_held(tx: Tx, key: RunKey) -> bool:
-    """Locks nothing: ask under the run's lock."""
+async def still_expired(tx: Tx, key: RunKey) -> Expired | None:
+    """The run, if it is still one of `expired`; ask under `go_on_deleting` and the run's lock."""
     cursor = await tx.execute(
         """
-        SELECT true FROM legal_hold
-         WHERE org = %(org)s AND project = %(project)s
-           AND (run = '' OR (domain, run) = (%(domain)s, %(run)s)) LIMIT 1""",
+        SELECT org, project, domain, name, outcome, ended_at, of_project, of_outcome, keep FROM expired_run
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(run)s LIMIT 1""",
         key._asdict(),
     )
-    return await cursor.fetchone() is not None
+    row = await cursor.fetchone()
+    return _expired(row) if row is not None else None
+
+
+def _expired(row: tuple[Any, ...]) -> Expired:
+    return Expired(RunKey(*row[:4]), row[4], row[5], Policy(row[0], *row[6:]))
+
+
+async def go_on_deleting(tx: Tx, org: str) -> None:
+    """Until commit, nobody places a hold or changes a policy of the org."""
+    await tx.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('retention/' || %(org)s, 0))", {"org": org})
+
+
+async def stop_deleting(tx: Tx, org: str) -> None:
+    """Wait for the deletions of the org's runs that are under way; until commit, no other begins.
+
+    A hold of a whole project has no row that a deletion locks too, and a run may not be deleted after it was
+    acknowledged. The deletion of a large run takes its time: a person waits longer for that than a request may.
+    """
+    await tx.execute("SET LOCAL lock_timeout = '60s'")
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('retention/' || %(org)s, 0))", {"org": org})
+
+
+# By the tables' own addresses: nobody else changes rows of a run whose lock is held.
+_PARTS_OF_A_RUN: tuple[LiteralString, ...] = (
+    """
+      WITH gone AS (
+            DELETE FROM cluster_event WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM cluster_event
+                    WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                    LIMIT %(limit)s)) RETURNING 1)
+    SELECT count(*) FROM gone""",
+    """
+      WITH gone AS (
+            DELETE FROM attempt WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM attempt
+                    WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                    LIMIT %(limit)s)) RETURNING 1)
+    SELECT count(*) FROM gone""",
+    """
+      WITH gone AS (
+            DELETE FROM event WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM event
+                    WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                    LIMIT %(limit)s)) RETURNING 1)
+    SELECT count(*) FROM gone""",
+    """
+      WITH gone AS (
+            DELETE FROM outbox WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM outbox
+                    WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                    LIMIT %(limit)s)) RETURNING 1)
+    SELECT count(*) FROM gone""",
+    """
+      WITH gone AS (
+            DELETE FROM action WHERE ctid = ANY(ARRAY(
+                   SELECT ctid FROM action
+                    WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
+                    LIMIT %(limit)s)) RETURNING 1)
+    SELECT count(*) FROM gone""",
+)
+_AT_ONCE = 10_000
 
 
 async def delete_run(tx: Tx, key: RunKey) -> None:
-    """Delete all that is known of a run; call under `runs.lock`. Its cached results stay: others may use them."""
-    await tx.execute(
-        """
-        DELETE FROM event
-         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s""",
-        key._asdict(),
-    )
-    await tx.execute(
-        """
-        DELETE FROM outbox
-         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s""",
-        key._asdict(),
-    )
-    # Cascades to actions, attempts and events of clusters.
+    """Delete all that is known of a run that is over; call under `runs.lock`. Its cached results stay: others may use
+    them.
+
+    In statements of up to 10,000 rows: none takes long enough to be taken for stuck.
+    """
+    for part in _PARTS_OF_A_RUN:
+        gone = _AT_ONCE
+        while gone == _AT_ONCE:
+            cursor = await tx.execute(part, key._asdict() | {"limit": _AT_ONCE})
+            row = await cursor.fetchone()
+            gone = row[0] if row else 0
     await tx.execute(
         "DELETE FROM run WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(run)s",
         key._asdict(),
     )
+
+
+async def delete_expired_results(tx: Tx, *, limit: int) -> int:
+    """Delete up to `limit` cached results that nobody is given any more; those being written anew are left alone."""
+    cursor = await tx.execute(
+        """
+          WITH over AS MATERIALIZED (
+                SELECT org, scope, key FROM cache_entry WHERE expires_at <= clock_timestamp()
+                 ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
+               gone AS (
+                DELETE FROM cache_entry e USING over o
+                 WHERE (e.org, e.scope, e.key) = (o.org, o.scope, o.key) RETURNING 1)
+        SELECT count(*) FROM gone""",
+        {"limit": limit},
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else 0
+
+
+async def lock_audit_months(tx: Tx) -> None:
+    """One process at a time makes and drops months."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('audit_months', 0))")
 
 
 async def make_audit_months(tx: Tx, months: Sequence[datetime]) -> None:

@@ -54,3 +54,21 @@ CREATE TABLE audit_default PARTITION OF audit DEFAULT;
 INSERT INTO audit (org, at, principal, operation, resource, outcome, request_id)
 SELECT org, at, principal, operation, resource, outcome, request_id FROM audit_before ORDER BY id;
 DROP TABLE audit_before;
+
+-- Runs past the most specific policy for them, that nothing holds and that are over; with the policy.
+CREATE VIEW expired_run AS
+SELECT r.org, r.project, r.domain, r.name, r.outcome, r.ended_at, p.project AS of_project, p.outcome AS of_outcome, p.keep
+  FROM retention_policy p
+  JOIN run r ON r.org = p.org AND r.ended_at < clock_timestamp() - p.keep
+   AND (p.project = '' OR r.project = p.project) AND (p.outcome = 'any' OR r.outcome = p.outcome)
+ WHERE NOT EXISTS (
+       SELECT 1 FROM retention_policy s
+        WHERE s.org = r.org AND s.project IN ('', r.project) AND s.outcome IN ('any', r.outcome)
+          AND (s.project <> '', s.outcome <> 'any') > (p.project <> '', p.outcome <> 'any'))
+   AND NOT EXISTS (
+       SELECT 1 FROM legal_hold h
+        WHERE h.org = r.org AND h.project = r.project AND (h.run = '' OR (h.domain, h.run) = (r.domain, r.name)))
+   AND NOT EXISTS (
+       SELECT 1 FROM work w WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name));
+
+CREATE INDEX cache_entry_expiring ON cache_entry (expires_at) WHERE expires_at IS NOT NULL;
