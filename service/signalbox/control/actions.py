@@ -150,9 +150,12 @@ async def _insert(
         revisions.append(newest[action.key.run_key])
     await new_actions.insert(tx, resolved, revisions)
     waiting = [action for action in resolved if action.owner is not None]
-    if parents := {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents:
+    parents = {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents
+    if parents:
         await work.become_parents(tx, sorted(parents))
-    for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
+    # A new parent has given its slot back, also where none of its children needs one.
+    concerned = {key.run_key for key in parents} | {a.key.run_key for a in waiting if a.owner is Owner.RUN}
+    for run in sorted(run for run in concerned if locked[run].max_actions):
         await work.admit(tx, run, max_actions=locked[run].max_actions)
     return resolved
 

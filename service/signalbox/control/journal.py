@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
+from signalbox.rules import timers
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Cause, Owner
@@ -79,7 +80,8 @@ class Journal:
     @property
     def queued(self) -> set[str]:
         """Orgs in which something waits for a cluster again."""
-        return {key.org for key, item in self._requeued.items() if not item.delay} | self._admitted
+        waiting = {key.org for key, item in self._requeued.items() if item.owner is Owner.DISPATCH}
+        return waiting | self._admitted
 
     def revision(self, run: RunKey) -> int:
         self._touched.add(run)
@@ -180,15 +182,17 @@ class Journal:
         self._ended.pop(state.key, None)
         self.requeue(following, delay=delay, fresh=True)
 
-    def requeue(self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False) -> None:
-        """The lease is taken back, or a wait is over; the attempt waits for a cluster again, after `delay`."""
-        awaited = state.live is not None and state.live.owner is Owner.CACHE  # such a wait takes no slot
-        parked = awaited and self._locked[state.key.run_key].max_actions > 0
-        self._requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh, parked)
+    def requeue(
+        self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False, computes: bool = False
+    ) -> None:
+        """A lease or a wait is over; the attempt waits in line, after `delay`. `computes`: the result it waited for."""
+        assert state.live is not None  # noqa: S101  # it is not over
+        lacks_slot = self._locked[state.key.run_key].max_actions > 0 and state.is_slotless
+        left = state.live.owner
+        owner = timers.owner_after(left, is_delayed=delay > _NO_DELAY, lacks_slot=lacks_slot, computes=computes)
+        self._requeued[state.key] = work.Requeue(state.key, state.attempt, owner, delay, fresh)
         self._released.add(state.key)
-        if state.live:
-            state = state._replace(live=state.live._replace(cluster=None))
-        self._states[state.key] = state
+        self._states[state.key] = state._replace(live=state.live._replace(cluster=None, owner=owner))
 
     def refuse(self, state: State, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> None:
         """Put a conflicting result on record; it changes nothing."""
@@ -196,8 +200,7 @@ class Journal:
 
     async def abort(self, tx: Tx, keys: Sequence[ActionKey], *, reason: str, by: str) -> None:
         """Abort actions that are not over: at once what nobody holds; of the rest the wish stands until confirmed."""
-        for run in sorted({key.run_key for key in keys}):
-            await work.lock_run(tx, run)
+        await work.lock(tx, keys)
         for key in keys:
             self._states.pop(key, None)  # a claim may have committed since it was read
         await self.load(tx, keys)
@@ -268,7 +271,7 @@ class Journal:
 
     async def _admit(self, tx: Tx) -> None:
         """What ended made room in runs with a limit."""
-        parked = {item.key for item in self._requeued.values() if item.parked}
+        parked = {item.key for item in self._requeued.values() if item.owner is Owner.RUN}
         for run in sorted({key.run_key for key in parked | set(self._ended)}):
             limit = self._locked[run].max_actions
             if limit and await work.admit(tx, run, max_actions=limit):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from signalbox.ids import ActionKey, RunKey
+from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner, Timers
@@ -64,6 +64,7 @@ class Live(NamedTuple):
     timers: Timers
     backoff: Backoff | None
     cache_max_age: timedelta | None
+    has_slot: bool
 
     @property
     def is_timed(self) -> bool:
@@ -99,6 +100,12 @@ class State(NamedTuple):
         """The cluster whose lease is in force."""
         return self.live.cluster if self.live else None
 
+    @property
+    def is_slotless(self) -> bool:
+        """Whether it would count in a limit of its run and has no slot. Parents do not count, but for the root."""
+        live = self.live
+        return live is not None and not live.has_slot and (not live.is_parent or self.key.action == ROOT_ACTION)
+
 
 async def states(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, State]:
     """State of each of the actions that exist; call under `runs.lock`."""
@@ -113,7 +120,7 @@ async def send_states(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow
                a.user_retries, a.user_failures, a.system_failures, a.cluster, a.output_base, a.started_at,
                a.abort_requested_at, a.abort_reason, a.timeout_cause, a.cache_scope, a.cache_key, a.cache_status,
                w.owner, w.epoch, w.cluster, w.is_parent, w.since, w.queued_timeout, w.run_timeout, w.deadline,
-               w.backoff_base, w.backoff_factor, w.backoff_cap, w.cache_max_age
+               w.backoff_base, w.backoff_factor, w.backoff_cap, w.cache_max_age, w.has_slot
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
@@ -132,7 +139,7 @@ def _state(row: TupleRow) -> State:
     live = None
     if owner is not None:
         backoff = None if row[30] is None else Backoff(*row[30:33])
-        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff, row[33])
+        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff, *row[33:35])
     return State(
         key=ActionKey(*row[:5]),
         parent=row[5],

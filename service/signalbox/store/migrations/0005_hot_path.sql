@@ -52,7 +52,7 @@ CREATE FUNCTION insert_actions(
             SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
                    clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
                    cache_scope, nullif(cache_key, ''),
-                   clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
+                   clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '1 minute'
                                                         ELSE interval '1 hour' END, queued_timeout, deadline_after)
               FROM n WHERE owner IS NOT NULL ORDER BY revision),
            l AS (
