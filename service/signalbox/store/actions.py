@@ -187,11 +187,13 @@ async def live_below(tx: Tx, parents: Sequence[ActionKey]) -> list[ActionKey]:
                 AS p (org, project, domain, run, name)
               JOIN action a
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (p.org, p.project, p.domain, p.run, p.name)
+               AND a.parent >= ''
              UNION
             SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
               FROM below b
               JOIN action a
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (b.org, b.project, b.domain, b.run, b.name)
+               AND a.parent >= ''
         )
         SELECT org, project, domain, run, name FROM below
          WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')

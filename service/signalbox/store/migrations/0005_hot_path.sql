@@ -3,6 +3,15 @@
 -- Each of them locks first and looks afterwards, in statements of their own: what they see is what the lock protects.
 -- They decide nothing that is not plain: what asks for a decision is left to the program, which has all the rules.
 
+-- One action is found by the primary key alone. Before a table is analyzed the planner takes every index that begins with
+-- the run for equally good, prefers the newest, and would read the run's every action for each that is asked for. The
+-- conditions are true of all rows: they hide the indexes from whoever does not state them. The name is of no use in the
+-- first: a revision is of one action only.
+DROP INDEX action_created;
+DROP INDEX action_child;
+CREATE INDEX action_created ON action (org, project, domain, run, created_revision) WHERE created_revision >= 0;
+CREATE INDEX action_child ON action (org, project, domain, run, parent) WHERE parent >= '';
+
 -- Insert actions of locked runs, none of which exists: their row, first event, work and audit row; and the runs' newest
 -- revisions. The root's own audit row is the run's. `owner` null: the action is over already and needs no work.
 CREATE FUNCTION insert_actions(
