@@ -92,7 +92,9 @@ INVARIANTS: dict[str, LiteralString] = {
           JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
          WHERE p.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
            AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-           AND c.abort_requested_at IS NULL""",
+           AND c.abort_requested_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM abort_below b
+                            WHERE (b.org, b.project, b.domain, b.run) = (c.org, c.project, c.domain, c.run))""",
 }
 
 

@@ -17,11 +17,11 @@ from signalbox.errors import SignalboxError
 from signalbox.log import logger
 from signalbox.metrics import RECONCILE_SECONDS
 from signalbox.op import RECONCILER, Op
-from signalbox.reconcile import retention, silent_clusters, timers
+from signalbox.reconcile import aborts, retention, silent_clusters, timers
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 
-_PASSES = (silent_clusters, timers)
+_PASSES = (silent_clusters, timers, aborts)
 _RARE_PASSES = (retention,)
 _log = logger("reconcile")
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
+from signalbox.ids import ROOT_ACTION, ActionKey
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner, Timers
@@ -163,25 +163,15 @@ def _state(row: TupleRow) -> State:
     )
 
 
-async def live_in(tx: Tx, run: RunKey) -> list[ActionKey]:
-    """Actions of the run that are not over, by name; call under `runs.lock`."""
+async def live_below(tx: Tx, parents: Sequence[ActionKey], *, limit: int) -> list[ActionKey]:
+    """Up to `limit` descendants of the actions that are not over and that nobody has asked to end.
+
+    Call under `runs.lock`.
+    """
     cursor = await tx.execute(
         """
-        SELECT org, project, domain, run, name FROM action
-         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
-           AND phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-         ORDER BY name""",
-        run._asdict(),
-    )
-    return [ActionKey(*row) for row in await cursor.fetchall()]
-
-
-async def live_below(tx: Tx, parents: Sequence[ActionKey]) -> list[ActionKey]:
-    """Descendants of the actions that are not over, without the actions themselves; call under `runs.lock`."""
-    cursor = await tx.execute(
-        """
-        WITH RECURSIVE below (org, project, domain, run, name, phase) AS (
-            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
+        WITH RECURSIVE below (org, project, domain, run, name, phase, is_asked) AS (
+            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, a.abort_requested_at IS NOT NULL
               FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
                           %(action)s::text[])
                 AS p (org, project, domain, run, name)
@@ -189,16 +179,16 @@ async def live_below(tx: Tx, parents: Sequence[ActionKey]) -> list[ActionKey]:
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (p.org, p.project, p.domain, p.run, p.name)
                AND a.parent >= ''
              UNION
-            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
+            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, a.abort_requested_at IS NOT NULL
               FROM below b
               JOIN action a
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (b.org, b.project, b.domain, b.run, b.name)
                AND a.parent >= ''
         )
         SELECT org, project, domain, run, name FROM below
-         WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-         ORDER BY org, project, domain, run, name""",
-        columns(parents),
+         WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered') AND NOT is_asked
+         ORDER BY org, project, domain, run, name LIMIT %(limit)s""",
+        columns(parents) | {"limit": limit},
     )
     return [ActionKey(*row) for row in await cursor.fetchall()]
 

@@ -3,6 +3,21 @@
 -- Each of them locks first and looks afterwards, in statements of their own: what they see is what the lock protects.
 -- They decide nothing that is not plain: what asks for a decision is left to the program, which has all the rules.
 
+-- Aborts of what lives below an action that are too large for one transaction: noted by the first of several, gone with
+-- the last.
+CREATE TABLE abort_below (
+    org        text COLLATE "C" NOT NULL,
+    project    text COLLATE "C" NOT NULL,
+    domain     text COLLATE "C" NOT NULL,
+    run        text COLLATE "C" NOT NULL,
+    action     text COLLATE "C" NOT NULL,
+    reason     text NOT NULL,
+    principal  text NOT NULL,
+    CONSTRAINT abort_below_pkey PRIMARY KEY (org, project, domain, run, action),
+    CONSTRAINT abort_below_run_known FOREIGN KEY (org, project, domain, run)
+        REFERENCES run (org, project, domain, name) ON DELETE CASCADE
+);
+
 -- One action is found by the primary key alone. Before a table is analyzed the planner takes every index that begins with
 -- the run for equally good, prefers the newest, and would read the run's every action for each that is asked for. The
 -- conditions are true of all rows: they hide the indexes from whoever does not state them. The name is of no use in the
