@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from signalbox.ids import ROOT_ACTION
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
@@ -14,6 +16,7 @@ from support.engine import RUN, USER_ERROR, Engine, new_action, report
 SECOND = RUN._replace(run="r2")
 OTHER_DOMAIN = RUN._replace(domain="staging", run="r3")
 URI = "file:///store/r1/x/1"
+MINUTE = timedelta(minutes=1)
 
 
 def cached(name: str = "c1", *, serialized: bool = False, **facts: object) -> NewAction:
@@ -177,3 +180,61 @@ async def test_a_wait_for_a_result_takes_no_slot_of_a_limited_run(engine: Engine
     await engine.look()
 
     assert set(await engine.lease()) == set(), "the run's places are taken"
+
+
+@pytest.mark.parametrize("wait", [timedelta(), MINUTE], ids=["at once", "after a wait"])
+async def test_a_waiter_that_timed_out_waits_for_the_same_result_again(engine: Engine, wait: timedelta) -> None:
+    await engine.lease()
+    await engine.enqueue(
+        cached(serialized=True),
+        cached("c2", serialized=True, user_retries=1, queued_timeout=MINUTE, backoff_base=wait, backoff_factor=1.0),
+    )
+    computing = (await engine.lease())["c1"]
+    await engine.report(report(computing, Phase.RUNNING))
+    await engine.age(MINUTE)
+    await engine.look()
+    await engine.age(wait)
+    await engine.look()
+
+    assert await engine.lease() == {}
+    assert (await engine.state("c2")).attempt == 2
+    await engine.report(report(computing, Phase.SUCCEEDED))
+    await engine.look()
+    assert await answer(engine, cached("c2")) == (Phase.SUCCEEDED, CacheStatus.HIT, URI)
+
+
+async def test_a_waiter_that_timed_out_computes_nothing_before_its_backoff_is_over(engine: Engine) -> None:
+    await engine.lease()
+    await engine.enqueue(
+        cached(serialized=True),
+        cached("c2", serialized=True, user_retries=1, queued_timeout=MINUTE, backoff_base=MINUTE, backoff_factor=1.0),
+    )
+    computing = (await engine.lease())["c1"]
+    await engine.age(MINUTE)
+    await engine.look()
+    await engine.report(report(computing, Phase.FAILED, error=USER_ERROR))
+    await engine.look()
+    assert await engine.lease() == {}
+
+    await engine.age(MINUTE)
+    await engine.look()
+
+    assert (await engine.lease())["c2"].attempt == 2
+
+
+async def test_of_waiters_for_a_lost_computation_one_computes_also_when_all_time_out(engine: Engine) -> None:
+    await engine.lease()
+    names = ("c2", "c3", "c4")
+    await engine.enqueue(
+        cached(serialized=True),
+        *(cached(name, serialized=True, user_retries=9, queued_timeout=MINUTE) for name in names),
+    )
+    computing = (await engine.lease())["c1"]
+    for _ in range(3):
+        await engine.age(MINUTE)
+        await engine.look()
+
+    await engine.report(report(computing, Phase.FAILED, error=USER_ERROR))
+    await engine.look()
+
+    assert list(await engine.lease()) == ["c2"]

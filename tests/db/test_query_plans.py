@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any, LiteralString, cast
+from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
 
 from signalbox.ids import ActionKey, RunKey, TaskKey
 from signalbox.rules.phases import Phase
 from signalbox.store import action_details, run_views, tasks
-from signalbox.store.db import Database, Tx
+from signalbox.store.db import Database
 from signalbox.store.run_views import ActionPosition, Among, Conditions, RunPosition
 from support.builders import ORG, SCOPE, START, a_run, a_task, actions_of
 from support.database import Server
+from support.plans import Explaining
 
 BIG = RunKey(*SCOPE, "big")
 RUNS = 2_000
@@ -67,30 +67,6 @@ async def crowded(postgres: Server) -> AsyncGenerator[Database]:
             yield db
 
 
-class _Explaining:
-    """A transaction that explains each statement with its parameters, where it would run it."""
-
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self.plans: list[str] = []
-
-    def cursor(self, **_: Any) -> _Explaining:
-        return self
-
-    async def execute(self, statement: Any, parameters: Any = None, **_: Any) -> _Explaining:
-        async with self._tx.transaction(force_rollback=True):
-            text = psycopg.AsyncClientCursor(self._tx).mogrify(statement, parameters)
-            answer = await self._tx.execute(cast("LiteralString", f"EXPLAIN {text}"))
-            self.plans.append("\n".join(row[0] for row in await answer.fetchall()))
-        return self
-
-    async def fetchall(self) -> list[Any]:
-        return []
-
-    async def fetchone(self) -> None:
-        return None
-
-
 async def _runs(tx: Any, **more: Any) -> None:
     arguments: dict[str, Any] = {"after": POSITION, "descending": True, "limit": 101} | more
     await run_views.runs(
@@ -113,7 +89,7 @@ QUERIES: dict[str, Callable[[Any], Awaitable[object]]] = {
     "runs with a paused action": lambda tx: _runs(tx, conditions=Conditions(paused_only=True)),
     "runs by key": lambda tx: run_views.roots(tx, [RunKey(*SCOPE, "r7"), RunKey(*SCOPE, "r8")]),
     "actions": lambda tx: run_views.actions(
-        tx, BIG, Conditions(), after=ActionPosition(5000, "c05000"), descending=False, limit=101
+        tx, BIG, Conditions(), after=ActionPosition(5000), descending=False, limit=101
     ),
     "actions, newest first": lambda tx: run_views.actions(
         tx, BIG, Conditions(), after=None, descending=True, limit=101
@@ -133,7 +109,7 @@ QUERIES: dict[str, Callable[[Any], Awaitable[object]]] = {
 @pytest.mark.parametrize("name", QUERIES)
 async def test_no_list_reads_a_whole_table(crowded: Database, name: str) -> None:
     async with crowded.transaction() as tx:
-        explaining = _Explaining(tx)
+        explaining = Explaining(tx)
         await QUERIES[name](explaining)
 
     assert explaining.plans
@@ -145,12 +121,12 @@ async def test_no_list_reads_a_whole_table(crowded: Database, name: str) -> None
 async def test_a_page_in_the_middle_of_a_big_run_reads_about_a_page(crowded: Database) -> None:
     """The index leads to the place: rows before it are not read, and nothing is sorted."""
     async with crowded.transaction() as tx:
-        explaining = _Explaining(tx)
+        explaining = Explaining(tx)
         await run_views.actions(
             explaining,  # pyright: ignore[reportArgumentType]  # stands in for its connection
             BIG,
             Conditions(),
-            after=ActionPosition(5000, ""),
+            after=ActionPosition(5000),
             descending=False,
             limit=101,
         )
@@ -162,7 +138,7 @@ async def test_a_page_in_the_middle_of_a_big_run_reads_about_a_page(crowded: Dat
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_guard_sees_a_whole_table_being_read(crowded: Database) -> None:
     async with crowded.transaction() as tx:
-        explaining = _Explaining(tx)
+        explaining = Explaining(tx)
         await explaining.execute("SELECT name FROM action WHERE short_name = 'nothing like it'")
 
     assert SCANNED.findall(explaining.plans[0]) == ["action"]

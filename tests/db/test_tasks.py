@@ -237,3 +237,15 @@ async def test_tasks_need_the_permission(db: Database) -> None:
         await tasks.newest(op, ORG, None, Conditions(), after=None, descending=True, limit=1)
     with pytest.raises(Forbidden, match=r"task\.read"):
         await tasks.versions(op, key, Conditions(), after=None, descending=True, limit=1)
+
+
+async def test_the_version_deployed_last_is_the_newest_whatever_a_processes_clock_says(
+    service: Tasks, db: Database
+) -> None:
+    await a_project(db)
+    ahead, behind = (an_op(db, now=START + shift) for shift in (timedelta(days=9), -timedelta(days=9)))
+
+    await service.deploy_task(ahead, _deploy(version="v1"))
+    await service.deploy_task(behind, _deploy(version="v2"))
+
+    assert await _names(service, db, _list()) == [("main.greet", "v2")]

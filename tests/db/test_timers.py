@@ -8,10 +8,12 @@ import pytest
 from flyteidl2.workflow import run_definition_pb2
 from prometheus_client import REGISTRY
 
+from signalbox.control.hub import work_topic
+from signalbox.ids import ROOT_ACTION
 from signalbox.rules.phases import Phase, Verdict
 from signalbox.rules.timers import Owner
-from signalbox.store import action_details, actions, outbox, work
-from support.engine import CLUSTER, USER_ERROR, Engine, new_action, report
+from signalbox.store import action_details, actions, outbox, runs, work
+from support.engine import CLUSTER, RUN, USER_ERROR, Engine, new_action, report
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -288,3 +290,35 @@ async def test_what_is_due_is_not_overdue_before_its_grace_is_over(engine: Engin
         assert await work.overdue(tx, grace=SECOND * 30) == 0
         assert await work.overdue(tx, grace=SECOND * 20) == 1
     await engine.look()
+
+
+async def test_an_action_that_cannot_be_looked_at_keeps_no_other_waiting(engine: Engine) -> None:
+    names = [f"c{n}" for n in range(9)]
+    await engine.enqueue(*(new_action(name)._replace(queued_timeout=MINUTE) for name in names))
+    async with engine.db.transaction() as tx:
+        await tx.execute("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$")
+        await tx.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON event FOR EACH ROW WHEN (new.action = 'c4') EXECUTE FUNCTION no()"
+        )
+
+    await engine.age(MINUTE)
+    await engine.look()
+
+    phases = {name: await engine.phase(name) for name in names}
+    assert phases == dict.fromkeys(names, Phase.TIMED_OUT) | {"c4": Phase.QUEUED}
+
+
+async def test_what_a_claim_passed_over_while_it_was_looked_at_is_offered_again(engine: Engine) -> None:
+    await engine.enqueue(new_action("c1"), new_action("c2"))
+    c1 = new_action("c1").key
+    async with engine.db.transaction() as tx:
+        await runs.lock(tx, [RUN])
+        await work.lock(tx, [c1])
+        assert await actions.states(tx, [c1]), "the lock is held"
+        assert set(await engine.lease()) == {ROOT_ACTION, "c2"}, "only what is looked at is passed over"
+
+    await engine.age(timedelta(minutes=61))
+    with engine.hub.subscribe(work_topic(RUN.org)) as subscription:
+        await engine.look()
+        assert await subscription.changed(within=SECOND)
+    assert set(await engine.lease()) == {"c1"}

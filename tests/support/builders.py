@@ -209,9 +209,15 @@ async def a_task(
             environment=name.rpartition(".")[0],
             description="",
             deployed_by=deployed_by,
-            deployed_at=deployed_at,
             is_entrypoint=entrypoint,
         ),
+    )
+    await tx.execute(
+        """
+        UPDATE task SET deployed_at = %(at)s
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND name = %(name)s
+           AND version = %(version)s""",
+        key._asdict() | {"at": deployed_at},
     )
     return key
 

@@ -42,6 +42,23 @@ INVARIANTS: dict[str, LiteralString] = {
            AND EXISTS (SELECT 1 FROM work w
                         WHERE (w.org, w.project, w.domain, w.run) = (r.org, r.project, r.domain, r.name)
                           AND w.owner = 'run')""",
+    "an action of a run with a limit waits for a cluster, or is held by one, without a slot": """
+        SELECT w.run, w.action, w.owner FROM work w
+          JOIN run r ON (r.org, r.project, r.domain, r.name) = (w.org, w.project, w.domain, w.run)
+         WHERE r.max_actions > 0 AND w.owner IN ('dispatch', 'cluster') AND NOT w.has_slot
+           AND (w.is_root OR NOT w.is_parent)""",
+    "an action that waits for a slot, a result or a person has a slot": """
+        SELECT run, action, owner FROM work WHERE has_slot AND owner IN ('run', 'cache', 'person')""",
+    "a reservation is of an action that is over": """
+        SELECT r.scope, r.key, r.owner FROM cache_reservation r
+         WHERE r.expires_at = 'infinity'
+           AND NOT EXISTS (SELECT 1 FROM work w
+                            WHERE w.org = r.org
+                              AND concat_ws('/', w.org, w.project, w.domain, w.run, w.action) = r.owner)""",
+    "an action waits for a result that it is to compute itself": """
+        SELECT w.run, w.action FROM work w
+          JOIN cache_reservation r ON (r.org, r.scope, r.key) = (w.org, w.cache_scope, w.cache_key)
+         WHERE w.owner = 'cache' AND concat_ws('/', w.org, w.project, w.domain, w.run, w.action) = r.owner""",
     "an action with children is not known as a parent": """
         SELECT w.run, w.action FROM work w
          WHERE NOT w.is_parent
@@ -86,12 +103,16 @@ INVARIANTS: dict[str, LiteralString] = {
           JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
           JOIN work w ON (w.org, w.project, w.domain, w.run, w.action) = (c.org, c.project, c.domain, c.run, c.name)
          WHERE p.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-           AND (c.abort_requested_at IS NULL OR w.owner <> 'cluster')""",
+           AND (c.abort_requested_at IS NULL OR w.owner <> 'cluster')
+           AND NOT EXISTS (SELECT 1 FROM abort_below b
+                            WHERE (b.org, b.project, b.domain, b.run) = (c.org, c.project, c.domain, c.run))""",
     "a child of an action that is to be aborted is not": """
         SELECT c.run, c.name FROM action c
           JOIN action p ON (p.org, p.project, p.domain, p.run, p.name) = (c.org, c.project, c.domain, c.run, c.parent)
          WHERE p.abort_requested_at IS NOT NULL AND c.abort_requested_at IS NULL
-           AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')""",
+           AND c.phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
+           AND NOT EXISTS (SELECT 1 FROM abort_below b
+                            WHERE (b.org, b.project, b.domain, b.run) = (c.org, c.project, c.domain, c.run))""",
 }
 
 

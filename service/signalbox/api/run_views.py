@@ -88,7 +88,7 @@ class RunViews:
 
     async def list_actions(self, op: Op, request: pb.ListActionsRequest) -> pb.ListActionsResponse:
         order = paging.order(request.request, keys=_SORTS)
-        token = paging.position(request.request.token, "actions", order, int, str)
+        token = paging.position(request.request.token, "actions", order, int)
         page = await run_views.list_actions(
             op,
             wire.run_key(request.run_id),

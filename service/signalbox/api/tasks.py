@@ -53,7 +53,6 @@ class Tasks:
             environment=request.spec.environment.name,
             description=request.spec.documentation.short_description,
             deployed_by=str(op.who),
-            deployed_at=op.now,
             is_entrypoint=request.spec.task_template.metadata.is_entrypoint,
         )
         await tasks.deploy(op, task, body, domains=self._domains)

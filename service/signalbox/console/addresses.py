@@ -186,8 +186,7 @@ def _list_position(query: QueryParams) -> ListPosition | None:
     value = query.get("after")
     if not value:
         return None
-    rest, _, tail = value.partition(",")
-    revision, _, action = tail.partition(",")
+    rest, _, revision = value.partition(",")
     if rest not in {"0", "1"} or not _REVISION.fullmatch(revision):
         raise Invalid(f"after: a position of this page's own links expected; got {value[:50]!r}")
-    return ListPosition(rest == "1", int(revision), name(action, what="after", longest=_ACTION_NAME))
+    return ListPosition(rest == "1", int(revision))

@@ -15,10 +15,14 @@ from signalbox.op import Op
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.roles import Permission
 from signalbox.rules.timers import Owner
-from signalbox.store import actions, audit, new_actions, queues, runs, specs, work
+from signalbox.store import aborts_below, actions, audit, new_actions, queues, runs, specs, work
+from signalbox.store.aborts_below import AbortBelow
 from signalbox.store.actions import Kind, Known
 from signalbox.store.db import Database, Tx
 from signalbox.store.new_actions import NewAction
+
+_STEP = 1000
+"""Actions that one transaction aborts: a fraction of a second."""
 
 
 class Enqueue(NamedTuple):
@@ -149,9 +153,12 @@ async def _insert(
     resolved = await cache.answered(tx, recovered, {a.key: locked[a.key.run_key] for a in recovered})
     await new_actions.insert(tx, resolved)
     waiting = [action for action in resolved if action.owner is not None]
-    if parents := {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents:
+    parents = {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents
+    if parents:
         await work.become_parents(tx, sorted(parents))
-    for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
+    # A new parent has given its slot back, also where none of its children needs one.
+    concerned = {key.run_key for key in parents} | {a.key.run_key for a in waiting if a.owner is Owner.RUN}
+    for run in sorted(run for run in concerned if locked[run].max_actions):
         await work.admit(tx, run, max_actions=locked[run].max_actions)
     return resolved
 
@@ -204,11 +211,39 @@ async def abort(op: Op, hub: Hub, key: ActionKey, *, reason: str) -> None:
         if key.action == ROOT_ACTION and state.phase not in TERMINAL:
             await runs.request_abort(tx, key.run_key, at=op.now)
         own = [key] if state.phase not in TERMINAL else []
-        below = await actions.live_below(tx, [key])
-        await journal.abort(tx, own + below, reason=reason, by=str(op.who))
+        await journal.abort(tx, own, reason=reason, by=str(op.who))
+        all_told = await abort_below(tx, journal, [key], reason=reason, by=str(op.who))
         await journal.write(tx)
         await audit.append(tx, audit.Entry(key.org, str(op.who), "action.abort", str(key), op.request_id))
     publish(hub, journal)
+    while not all_told:
+        all_told = await go_on_aborting(op, hub, AbortBelow(key, reason, str(op.who)))
+
+
+async def abort_below(tx: Tx, journal: Journal, keys: Sequence[ActionKey], *, reason: str, by: str) -> bool:
+    """Abort a step of what lives below the actions. True: that was all; else the rest is noted, to be gone on with.
+
+    A run of thousands is aborted in steps, so that its lock is free in between for those who report and enqueue.
+    """
+    found = await actions.live_below(tx, keys, limit=_STEP + 1)
+    if found:
+        await journal.abort(tx, found[:_STEP], reason=reason, by=by)
+    if len(found) <= _STEP:
+        return True
+    await aborts_below.note(tx, keys, reason=reason, by=by)
+    return False
+
+
+async def go_on_aborting(op: Op, hub: Hub, wish: AbortBelow) -> bool:
+    """The next step of an abort that was noted; True when it was the last. Whoever else takes steps does no harm."""
+    async with op.transaction() as tx:
+        journal = Journal(await runs.lock(tx, [wish.key.run_key]), now=op.now)
+        all_told = await abort_below(tx, journal, [wish.key], reason=wish.reason, by=wish.by)
+        if all_told:
+            await aborts_below.delete(tx, wish.key)
+        await journal.write(tx)
+    publish(hub, journal)
+    return all_told
 
 
 async def cascade(tx: Tx, journal: Journal) -> None:
@@ -218,8 +253,8 @@ async def cascade(tx: Tx, journal: Journal) -> None:
     """
     parents = journal.ended_parents
     await journal.write(tx)
-    if parents and (orphans := await actions.live_below(tx, parents)):
-        await journal.abort(tx, orphans, reason="the parent action is over", by="system")
+    if parents:
+        await abort_below(tx, journal, parents, reason="the parent action is over", by="system")
         await journal.write(tx)
 
 

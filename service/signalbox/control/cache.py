@@ -28,17 +28,40 @@ async def answered(tx: Tx, new: Sequence[NewAction], runs: Mapping[ActionKey, Lo
     keys = {_key(action) for action in scoped if action.cache_status is CacheStatus.MISS}
     found = await cache.look(tx, sorted(keys)) if keys else {}
     resolved = [_resolved(action, found) for action in scoped]
-    wanted: dict[CacheKey, str] = {}
+    wanted: dict[CacheKey, ActionKey] = {}
     for action in resolved:
         if _is_serialized(action):
-            wanted.setdefault(_key(action), str(action.key))
-    held = await cache.reserve(tx, list(wanted.items())) if wanted else set[CacheKey]()
+            wanted.setdefault(_key(action), action.key)
+    held, late = await compete(tx, wanted)
+    resolved = [_resolved(action, late) for action in resolved]
+    await concede(tx, [action.key for action in resolved if action.owner is None and action.key in held.values()])
     return [
         action._replace(owner=Owner.CACHE)
-        if _is_serialized(action) and not (_key(action) in held and wanted[_key(action)] == str(action.key))
+        if _is_serialized(action) and held.get(_key(action)) != action.key
         else action
         for action in resolved
     ]
+
+
+async def compete(
+    tx: Tx, wanted: Mapping[CacheKey, ActionKey]
+) -> tuple[Mapping[CacheKey, ActionKey], Mapping[CacheKey, Entry]]:
+    """Reserve the keys for the actions; gives those that got theirs, and the results that are there by now.
+
+    The reservation may have waited for the very report that freed it: its result is seen only by a statement that
+    begins afterwards. Who is answered with one must `concede`.
+    """
+    if not wanted:
+        return {}, {}
+    got = await cache.reserve(tx, [(key, str(action)) for key, action in wanted.items()])
+    held = {key: action for key, action in wanted.items() if key in got}
+    return held, await cache.look(tx, sorted(held)) if held else {}
+
+
+async def concede(tx: Tx, keys: Sequence[ActionKey]) -> None:
+    """The actions compute nothing (any more): others may."""
+    for org in sorted({key.org for key in keys}):
+        await cache.release(tx, org, [str(key) for key in keys if key.org == org])
 
 
 def _is_serialized(action: NewAction) -> bool:

@@ -10,7 +10,7 @@ from signalbox.ids import ActionKey
 from signalbox.op import Op
 from signalbox.rules.phases import Phase
 from signalbox.rules.roles import Permission
-from signalbox.store import actions, audit, runs, work
+from signalbox.store import actions, audit, runs
 from signalbox.store.actions import Kind
 
 
@@ -32,7 +32,6 @@ async def signal(op: Op, hub: Hub, key: ActionKey, *, parent: str, value: bytes)
     op.require(Permission.RUN_SIGNAL)
     async with op.transaction() as tx:
         locked = await runs.lock(tx, [key.run_key])
-        await work.lock_run(tx, key.run_key)
         journal = Journal(locked, now=op.now)
         await journal.load(tx, [key])
         state = journal.state(key)

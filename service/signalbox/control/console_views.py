@@ -45,7 +45,6 @@ class ListPosition(NamedTuple):
 
     rest: bool
     created_revision: int
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,14 +169,14 @@ async def _list(tx: Tx, run: RunKey, look: Look) -> tuple[list[Node], ListPositi
             phases=phases,
             parent=look.parent,
             group=look.group,
-            after=ActionPosition(behind.created_revision, behind.name) if behind else None,
+            after=ActionPosition(behind.created_revision) if behind else None,
             limit=WINDOW + 1 - len(found),
         )
         found += [(rest, line) for line in lines]
     following = None
     if len(found) > WINDOW:
         rest, last = found[WINDOW - 1]
-        following = ListPosition(rest, last.created_revision, last.name)
+        following = ListPosition(rest, last.created_revision)
     return [Node(depth=0, line=line) for _, line in found[:WINDOW]], following
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from signalbox.control.unwritten import Unwritten
 from signalbox.ids import ActionKey, ClusterKey, RunKey
+from signalbox.rules import timers
 from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.rules.timers import Cause, Owner
 from signalbox.store import actions, events, outbox, runs, work
@@ -173,15 +174,17 @@ class Journal:
         del self._ended[state.key], self._unwritten.ended[state.key]
         self.requeue(following, delay=delay, fresh=True)
 
-    def requeue(self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False) -> None:
-        """The lease is taken back, or a wait is over; the attempt waits for a cluster again, after `delay`."""
-        awaited = state.live is not None and state.live.owner is Owner.CACHE  # such a wait takes no slot
-        parked = awaited and self._locked[state.key.run_key].max_actions > 0
-        self._unwritten.requeued[state.key] = work.Requeue(state.key, state.attempt, delay, fresh, parked)
+    def requeue(
+        self, state: State, *, delay: timedelta = _NO_DELAY, fresh: bool = False, computes: bool = False
+    ) -> None:
+        """A lease or a wait is over; the attempt waits in line, after `delay`. `computes`: the result it waited for."""
+        assert state.live is not None  # noqa: S101  # it is not over
+        lacks_slot = self._locked[state.key.run_key].max_actions > 0 and state.is_slotless
+        left = state.live.owner
+        owner = timers.owner_after(left, is_delayed=delay > _NO_DELAY, lacks_slot=lacks_slot, computes=computes)
+        self._unwritten.requeued[state.key] = work.Requeue(state.key, state.attempt, owner, delay, fresh)
         self._unwritten.released[state.key] = state
-        if state.live:
-            state = state._replace(live=state.live._replace(cluster=None))
-        self._states[state.key] = state
+        self._states[state.key] = state._replace(live=state.live._replace(cluster=None, owner=owner))
 
     def refuse(self, state: State, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> None:
         """Put a conflicting result on record; it changes nothing."""
@@ -192,8 +195,7 @@ class Journal:
 
         Which those are the tables must say already: `write` what was recorded before they were looked for.
         """
-        for run in sorted({key.run_key for key in keys}):
-            await work.lock_run(tx, run)
+        await work.lock(tx, keys)
         for key in keys:
             self._states.pop(key, None)  # a claim may have committed since it was read
         await self.load(tx, keys)
@@ -220,7 +222,7 @@ class Journal:
     async def write(self, tx: Tx) -> None:
         """Write what was recorded since the last time: from now on the tables say it too."""
         unwritten, self._unwritten = self._unwritten, Unwritten()
-        self._queued |= {key.org for key, item in unwritten.requeued.items() if not item.delay}
+        self._queued |= {key.org for key, item in unwritten.requeued.items() if item.owner is Owner.DISPATCH}
         self._queued |= await unwritten.write(tx, self._locked)
 
     def _event(self, state: State, kind: events.Kind, phase: Phase, *, epoch: int, cluster: str, at: datetime) -> int:

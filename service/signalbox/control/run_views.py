@@ -168,7 +168,7 @@ async def list_actions(
         shown = rows[:limit]
         views = await _views(tx, run.org, shown)
     more = len(rows) > limit
-    return Page(views, ActionPosition(shown[-1].created_revision, shown[-1].name) if more else None)
+    return Page(views, ActionPosition(shown[-1].created_revision) if more else None)
 
 
 async def watch_actions(
@@ -234,7 +234,7 @@ async def _all_actions(op: Op, run: RunKey, types: dict[bytes, str]) -> AsyncIte
         if not views:
             return
         yield views
-        after = ActionPosition(rows[-1].created_revision, rows[-1].name)
+        after = ActionPosition(rows[-1].created_revision)
 
 
 async def _changed_actions(

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from signalbox.control import projects
-from signalbox.control.actions import enqueue_root, publish
+from signalbox.control.actions import abort_below, enqueue_root, go_on_aborting, publish
 from signalbox.control.hub import Hub, run_topic, scope_topic, work_topic
 from signalbox.control.journal import Journal
 from signalbox.errors import AlreadyExists, Exhausted, Invalid, NotFound, Precondition, Unavailable
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey, ScopeKey, TaskKey
 from signalbox.op import Op
 from signalbox.rules import names
+from signalbox.rules.phases import TERMINAL
 from signalbox.rules.roles import Permission
-from signalbox.store import actions, audit, clusters, queues, runs, specs, tasks
+from signalbox.store import audit, clusters, queues, runs, specs, tasks, work
+from signalbox.store.aborts_below import AbortBelow
 from signalbox.store.db import Tx
 from signalbox.store.new_actions import NewAction
 from signalbox.store.queues import QueueState
@@ -131,12 +133,19 @@ async def abort(op: Op, hub: Hub, key: RunKey, *, reason: str) -> None:
         if key not in locked:
             raise NotFound(f"run {key}: not found")
         journal = Journal(locked, now=op.now)
-        if live := await actions.live_in(tx, key):
+        all_told = True
+        root = ActionKey(*key, ROOT_ACTION)
+        if await work.lives(tx, key):
             await runs.request_abort(tx, key, at=op.now)
-            await journal.abort(tx, live, reason=reason, by=str(op.who))
+            await journal.load(tx, [root])
+            if (state := journal.state(root)) is not None and state.phase not in TERMINAL:
+                await journal.abort(tx, [root], reason=reason, by=str(op.who))
+            all_told = await abort_below(tx, journal, [root], reason=reason, by=str(op.who))
             await journal.write(tx)
         await audit.append(tx, audit.Entry(key.org, str(op.who), "run.abort", str(key), op.request_id))
     publish(hub, journal)
+    while not all_told:
+        all_told = await go_on_aborting(op, hub, AbortBelow(root, reason, str(op.who)))
 
 
 def _seed(request_id: str, request_digest: bytes) -> bytes:

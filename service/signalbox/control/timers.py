@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 
 from signalbox.control import endings
 from signalbox.control.actions import cascade, publish
-from signalbox.control.hub import Hub
+from signalbox.control.cache import compete, concede
+from signalbox.control.hub import Hub, work_topic
 from signalbox.control.journal import Journal
+from signalbox.errors import Unavailable
 from signalbox.ids import ActionKey
+from signalbox.log import logger
 from signalbox.metrics import OVERDUE, TIMEOUTS
 from signalbox.op import Op
 from signalbox.rules import timers
@@ -18,28 +21,49 @@ from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner
 from signalbox.store import actions, cache, clock, runs, work
 from signalbox.store.actions import State
-from signalbox.store.cache import CacheKey
+from signalbox.store.cache import CacheKey, Entry
 from signalbox.store.db import Tx
 
 _CHUNK = 100
 _GRACE = timedelta(seconds=30)
+_log = logger("control")
 
 
 async def check(op: Op, hub: Hub, *, limit: int, system_retries: int) -> int:
-    """Look at up to `limit` actions that are due; gives how many there were."""
+    """Look at up to `limit` actions that are due; gives how many there were.
+
+    Those that wait for results are looked at apart from the others: they take reservations and the others give theirs
+    back, and who does both in one transaction has no order in which to lock them.
+    """
     async with op.db.autocommit() as tx:
         due = await work.due(tx, limit=limit)
         OVERDUE.set(await work.overdue(tx, grace=_GRACE))
-    for start in range(0, len(due), _CHUNK):
-        await _check(op, hub, due[start : start + _CHUNK], system_retries=system_retries)
+    for awaiting in (False, True):
+        keys = [one.key for one in due if (one.owner is Owner.CACHE) is awaiting]
+        for start in range(0, len(keys), _CHUNK):
+            await _check_apart(op, hub, keys[start : start + _CHUNK], system_retries=system_retries)
     return len(due)
+
+
+async def _check_apart(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries: int) -> None:
+    """One that cannot be looked at keeps nobody else waiting; it stays due and is counted as overdue."""
+    try:
+        await _check(op, hub, keys, system_retries=system_retries)
+    except Unavailable:  # of the database: one by one would only take longer
+        raise
+    except Exception as e:  # noqa: BLE001  # whatever it is, it belongs to one action, and the pass must go on
+        if len(keys) == 1:
+            _log.error("timer_failed", action=str(keys[0]), error=repr(e))
+            return
+        _log.warning("timers_split", size=len(keys), error=repr(e))
+        for key in keys:
+            await _check_apart(op, hub, [key], system_retries=system_retries)
 
 
 async def _check(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries: int) -> None:
     async with op.transaction() as tx:
         locked = await runs.lock(tx, [key.run_key for key in keys])
-        for run in locked:
-            await work.lock_run(tx, run)  # a claim may be about to commit
+        await work.lock(tx, keys)  # a claim may be about to commit
         states = await actions.states(tx, keys)
         now = await clock.now(tx)
         journal = Journal(locked, now=now)
@@ -62,6 +86,8 @@ async def _check(op: Op, hub: Hub, keys: Sequence[ActionKey], *, system_retries:
         await work.check_again(tx, again)  # before the journal: a retry's own wait counts
         await cascade(tx, journal)
     publish(hub, journal)
+    passed_over = {s.key.org for s in states.values() if s.live and s.live.owner is Owner.DISPATCH}
+    hub.publish(work_topic(org) for org in passed_over)  # by a claim, while their rows were locked here
 
 
 async def _take_over(tx: Tx, journal: Journal, awaiting: Sequence[State]) -> None:
@@ -70,20 +96,28 @@ async def _take_over(tx: Tx, journal: Journal, awaiting: Sequence[State]) -> Non
     if not keys:
         return
     kept = await cache.look(tx, sorted(set(keys.values())))
-    ages = {state.key: state.live.cache_max_age for state in awaiting if state.live}
-    found = {action: kept[key] for action, key in keys.items() if key in kept and kept[key].serves(ages[action])}
-    wanted = {key: str(action) for action, key in reversed(keys.items()) if action not in found}
-    held = await cache.reserve(tx, list(wanted.items())) if wanted else set[CacheKey]()
+    wanted: dict[CacheKey, ActionKey] = {}
+    for state in awaiting:
+        key = keys[state.key]
+        if not _serves(kept.get(key), state) and state.live and state.live.timers.since <= journal.now:
+            wanted.setdefault(key, state.key)
+    held, late = await compete(tx, wanted)
     hits: list[ActionKey] = []
     for state in awaiting:
         key = keys[state.key]
-        if state.key in found:
+        entry = late.get(key) or kept.get(key)
+        if entry and _serves(entry, state):
             hits.append(state.key)
-            journal.answer(state, output_uri=found[state.key].output_uri)
-        elif key in held and wanted[key] == str(state.key):
-            journal.requeue(state, fresh=True)
+            journal.answer(state, output_uri=entry.output_uri)
+        elif held.get(key) == state.key:
+            journal.requeue(state, fresh=True, computes=True)
     if hits:
         await actions.set_cache_status(tx, hits, CacheStatus.HIT)
+        await concede(tx, [action for action in hits if action in held.values()])
+
+
+def _serves(entry: Entry | None, state: State) -> bool:
+    return entry is not None and state.live is not None and entry.serves(state.live.cache_max_age)
 
 
 def _next(state: State, cause: Cause, now: datetime) -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
 from signalbox.rules.cache import CacheStatus
-from signalbox.rules.timers import Cause
+from signalbox.rules.timers import Cause, Owner
 from signalbox.store import actions, cache, cluster_events, events, outbox, runs, work
 from signalbox.store.actions import Change, Retry, State
 from signalbox.store.cache import CacheKey, NewEntry
@@ -80,7 +80,7 @@ class Unwritten:
 
     async def _admit(self, tx: Tx, locked: Mapping[RunKey, runs.Locked]) -> set[str]:
         """What ended made room in runs with a limit."""
-        parked = {item.key for item in self.requeued.values() if item.parked}
+        parked = {item.key for item in self.requeued.values() if item.owner is Owner.RUN}
         admitted: set[str] = set()
         for run in sorted({key.run_key for key in parked | set(self.ended)}):
             limit = locked[run].max_actions

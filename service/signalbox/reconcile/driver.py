@@ -21,7 +21,7 @@ from signalbox.errors import SignalboxError
 from signalbox.log import logger
 from signalbox.metrics import RECONCILE_SECONDS
 from signalbox.op import RECONCILER, Op
-from signalbox.reconcile import retention, silent_clusters, timers
+from signalbox.reconcile import aborts, retention, silent_clusters, timers
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 
@@ -42,6 +42,7 @@ class Task(NamedTuple):
 REPAIRS = (
     Task(silent_clusters.NAME, silent_clusters.FULL, silent_clusters.run),
     Task(timers.NAME, timers.FULL, timers.run),
+    Task(aborts.NAME, aborts.FULL, aborts.run),
 )
 CLEANING = Task(retention.NAME, retention.FULL, retention.run)
 

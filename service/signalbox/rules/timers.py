@@ -15,8 +15,8 @@ from signalbox.rules.phases import Phase
 LONGEST_WAIT = timedelta(hours=1)
 """Every action that is not over is looked at again at least this often."""
 
-AWAITED_RESULT_EVERY = timedelta(seconds=5)
-"""How often an action looks for a result that another computes, should nobody wake it."""
+AWAITED_RESULT_EVERY = timedelta(minutes=1)
+"""How often an action looks for a result that another computes, should nobody wake it: who computes it does."""
 
 
 class Owner(StrEnum):
@@ -72,11 +72,24 @@ def next_check(timers: Timers, owner: Owner, phase: Phase, *, now: datetime) -> 
     candidates = [now + (AWAITED_RESULT_EVERY if owner is Owner.CACHE else LONGEST_WAIT)]
     if timers.deadline is not None:
         candidates.append(timers.deadline)
-    if owner is Owner.BACKOFF:
+    if owner is Owner.BACKOFF or (owner is Owner.CACHE and timers.since > now):
         candidates.append(timers.since)
     elif (end := _stage_end(timers, owner, phase)) is not None:
         candidates.append(end)
     return min(candidates)
+
+
+def owner_after(left: Owner, *, is_delayed: bool, lacks_slot: bool, computes: bool) -> Owner:
+    """Who acts next on an action whose lease or wait has ended: no timeout and no retry is a way past a line.
+
+    `lacks_slot`: its run has a limit that it counts in, and it has no place there. `computes`: it has just been given
+    the reservation that it waited for. A wait for a result goes on also through a backoff, as the result may come.
+    """
+    if left is Owner.CACHE and not computes:
+        return Owner.CACHE
+    if is_delayed:
+        return Owner.BACKOFF
+    return Owner.RUN if lacks_slot else Owner.DISPATCH
 
 
 def _stage_end(timers: Timers, owner: Owner, phase: Phase) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from signalbox.ids import ActionKey, RunKey
+from signalbox.ids import ROOT_ACTION, ActionKey
 from signalbox.rules.cache import CacheStatus
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Cause, Owner, Timers
@@ -66,6 +66,7 @@ class Live(NamedTuple):
     timers: Timers
     backoff: Backoff | None
     cache_max_age: timedelta | None
+    has_slot: bool
 
     @property
     def is_timed(self) -> bool:
@@ -101,6 +102,12 @@ class State(NamedTuple):
         """The cluster whose lease is in force."""
         return self.live.cluster if self.live else None
 
+    @property
+    def is_slotless(self) -> bool:
+        """Whether it would count in a limit of its run and has no slot. Parents do not count, but for the root."""
+        live = self.live
+        return live is not None and not live.has_slot and (not live.is_parent or self.key.action == ROOT_ACTION)
+
 
 async def states(tx: Tx, keys: Sequence[ActionKey]) -> dict[ActionKey, State]:
     """State of each of the actions that exist; call under `runs.lock`."""
@@ -115,7 +122,7 @@ async def send_states(tx: Tx, keys: Sequence[ActionKey]) -> AsyncCursor[TupleRow
                a.user_retries, a.user_failures, a.system_failures, a.cluster, a.output_base, a.started_at,
                a.abort_requested_at, a.abort_reason, a.timeout_cause, a.cache_scope, a.cache_key, a.cache_status,
                w.owner, w.epoch, w.cluster, w.is_parent, w.since, w.queued_timeout, w.run_timeout, w.deadline,
-               w.backoff_base, w.backoff_factor, w.backoff_cap, w.cache_max_age
+               w.backoff_base, w.backoff_factor, w.backoff_cap, w.cache_max_age, w.has_slot
           FROM action a
           JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
             AS k (org, project, domain, run, name) USING (org, project, domain, run, name)
@@ -134,7 +141,7 @@ def _state(row: TupleRow) -> State:
     live = None
     if owner is not None:
         backoff = None if row[30] is None else Backoff(*row[30:33])
-        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff, row[33])
+        live = Live(Owner(owner), epoch, cluster, is_parent, Timers(*row[26:30]), backoff, *row[33:35])
     return State(
         key=ActionKey(*row[:5]),
         parent=row[5],
@@ -158,40 +165,32 @@ def _state(row: TupleRow) -> State:
     )
 
 
-async def live_in(tx: Tx, run: RunKey) -> list[ActionKey]:
-    """Actions of the run that are not over, by name; call under `runs.lock`."""
+async def live_below(tx: Tx, parents: Sequence[ActionKey], *, limit: int) -> list[ActionKey]:
+    """Up to `limit` descendants of the actions that are not over and that nobody has asked to end.
+
+    Call under `runs.lock`.
+    """
     cursor = await tx.execute(
         """
-        SELECT org, project, domain, run, name FROM action
-         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
-           AND phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-         ORDER BY name""",
-        run._asdict(),
-    )
-    return [ActionKey(*row) for row in await cursor.fetchall()]
-
-
-async def live_below(tx: Tx, parents: Sequence[ActionKey]) -> list[ActionKey]:
-    """Descendants of the actions that are not over, without the actions themselves; call under `runs.lock`."""
-    cursor = await tx.execute(
-        """
-        WITH RECURSIVE below (org, project, domain, run, name, phase) AS (
-            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
+        WITH RECURSIVE below (org, project, domain, run, name, phase, is_asked) AS (
+            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, a.abort_requested_at IS NOT NULL
               FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[],
                           %(action)s::text[])
                 AS p (org, project, domain, run, name)
               JOIN action a
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (p.org, p.project, p.domain, p.run, p.name)
+               AND a.parent >= ''
              UNION
-            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase
+            SELECT a.org, a.project, a.domain, a.run, a.name, a.phase, a.abort_requested_at IS NOT NULL
               FROM below b
               JOIN action a
                 ON (a.org, a.project, a.domain, a.run, a.parent) = (b.org, b.project, b.domain, b.run, b.name)
+               AND a.parent >= ''
         )
         SELECT org, project, domain, run, name FROM below
-         WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered')
-         ORDER BY org, project, domain, run, name""",
-        columns(parents),
+         WHERE phase NOT IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered') AND NOT is_asked
+         ORDER BY org, project, domain, run, name LIMIT %(limit)s""",
+        columns(parents) | {"limit": limit},
     )
     return [ActionKey(*row) for row in await cursor.fetchall()]
 

@@ -134,9 +134,14 @@ async def get_or_extend(tx: Tx, key: CacheKey, *, owner: str, heartbeat: timedel
 
 
 async def release(tx: Tx, org: str, owners: Sequence[str]) -> None:
-    """End all reservations of the owners."""
+    """End all reservations of the owners, locked in key order like those that `reserve` asks for."""
     await tx.execute(
-        "DELETE FROM cache_reservation WHERE org = %(org)s AND owner = ANY(%(owners)s::text[])",
+        """
+          WITH held AS MATERIALIZED (
+                SELECT org, scope, key FROM cache_reservation
+                 WHERE org = %(org)s AND owner = ANY(%(owners)s::text[])
+                 ORDER BY scope, key FOR UPDATE)
+        DELETE FROM cache_reservation r USING held h WHERE (r.org, r.scope, r.key) = (h.org, h.scope, h.key)""",
         {"org": org, "owners": list(owners)},
     )
 
@@ -152,7 +157,10 @@ async def release_one(tx: Tx, key: CacheKey, *, owner: str) -> None:
 
 
 async def wake(tx: Tx, keys: Sequence[CacheKey]) -> None:
-    """Actions that wait for these results are looked at now. Those that somebody changes are looked at soon anyway."""
+    """Actions that wait for these results are looked at now; whoever changes one at the moment has it looked at anew.
+
+    To wait for such a change could be to wait in a circle: it may itself wait for a reservation.
+    """
     await tx.execute(
         """
           WITH waiting AS (

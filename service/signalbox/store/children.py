@@ -39,7 +39,7 @@ async def snapshot(tx: Tx, parent: ActionKey) -> Look | None:
           JOIN action p ON (p.org, p.project, p.domain, p.run) = (r.org, r.project, r.domain, r.name)
            AND p.name = %(action)s
           LEFT JOIN action c ON (c.org, c.project, c.domain, c.run, c.parent)
-                              = (p.org, p.project, p.domain, p.run, p.name)
+                              = (p.org, p.project, p.domain, p.run, p.name) AND c.parent >= ''
          WHERE r.org = %(org)s AND r.project = %(project)s AND r.domain = %(domain)s AND r.name = %(run)s
          ORDER BY c.revision""",
         parent._asdict(),

@@ -110,7 +110,7 @@ async def parts(tx: Tx, run: RunKey, parents: Sequence[str]) -> list[Part]:
         """
         SELECT parent, group_name, phase, count(*), min(created_revision) FROM action
          WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
-           AND parent = ANY (%(parents)s::text[])
+           AND parent = ANY (%(parents)s::text[]) AND parent >= ''
          GROUP BY parent, group_name, phase
          ORDER BY min(created_revision)""",
         run._asdict() | {"parents": list(parents)},
@@ -131,10 +131,10 @@ _MEMBERS = """
                   a.created_revision, a.started_at, a.ended_at
              FROM action a
             WHERE a.org = %(org)s AND a.project = %(project)s AND a.domain = %(domain)s AND a.run = %(run)s
-              AND a.parent = p.parent AND a.group_name = p.group_name
+              AND a.parent = p.parent AND a.parent >= '' AND a.group_name = p.group_name
               AND (%(phases)s::text[] IS NULL OR a.phase = ANY (%(phases)s::text[]))
-            ORDER BY a.created_revision, a.name LIMIT %(each)s) AS m
-     ORDER BY m.created_revision, m.name LIMIT %(limit)s"""
+            ORDER BY a.created_revision LIMIT %(each)s) AS m
+     ORDER BY m.created_revision LIMIT %(limit)s"""
 
 _PAGE = """
     SELECT a.name, a.parent, a.kind, a.group_name, a.short_name, a.phase, a.attempt, a.created_at,
@@ -144,8 +144,8 @@ _PAGE = """
        AND (%(phases)s::text[] IS NULL OR a.phase = ANY (%(phases)s::text[]))
        AND (%(parent)s::text IS NULL OR a.parent = %(parent)s::text)
        AND (%(group)s::text IS NULL OR a.group_name = %(group)s::text)
-       AND (a.created_revision, a.name) > (%(after_revision)s::bigint, %(after_name)s)
-     ORDER BY a.created_revision, a.name LIMIT %(limit)s"""
+       AND a.created_revision >= 0 AND a.created_revision > %(after_revision)s::bigint
+     ORDER BY a.created_revision LIMIT %(limit)s"""
 
 
 async def members(
@@ -178,7 +178,7 @@ async def page(
     limit: int,
 ) -> list[Line]:
     """Up to `limit` actions in order of creation: in one of the phases, below the parent, in the group (None: any)."""
-    position = after or ActionPosition(-1, "")
+    position = after or ActionPosition(-1)
     cursor = tx.cursor(row_factory=class_row(Line))
     await cursor.execute(
         _PAGE,
@@ -188,7 +188,6 @@ async def page(
             "parent": parent,
             "group": group,
             "after_revision": position.created_revision,
-            "after_name": position.name,
             "limit": limit,
         },
     )

@@ -226,26 +226,26 @@ _ACTIONS_ASC = (
     _SELECT
     + _IN_RUN
     + """
-       AND (a.created_revision, a.name) > (%(at)s::bigint, %(after_name)s)"""
+       AND a.created_revision >= 0 AND a.created_revision > %(at)s::bigint"""
     + _ACTION_CONDITIONS
     + """
-     ORDER BY a.created_revision, a.name LIMIT %(limit)s"""
+     ORDER BY a.created_revision LIMIT %(limit)s"""
 )
 _ACTIONS_DESC = (
     _SELECT
     + _IN_RUN
     + """
-       AND (a.created_revision, a.name) < (%(at)s::bigint, %(after_name)s)"""
+       AND a.created_revision >= 0 AND a.created_revision < %(at)s::bigint"""
     + _ACTION_CONDITIONS
     + """
-     ORDER BY a.created_revision DESC, a.name DESC LIMIT %(limit)s"""
+     ORDER BY a.created_revision DESC LIMIT %(limit)s"""
 )
 _ACTIONS_NAMED = (
     _SELECT
     + _IN_RUN
     + """
        AND a.name = ANY (%(names)s::text[])
-     ORDER BY a.created_revision, a.name"""
+     ORDER BY a.created_revision"""
 )
 _ROOTS_NAMED = (
     _SELECT
@@ -268,10 +268,9 @@ class RunPosition(NamedTuple):
 
 
 class ActionPosition(NamedTuple):
-    """Where a page of actions ended: order of creation in the run."""
+    """Where a page of actions ended: order of creation in the run, in which no two are at one place."""
 
     created_revision: int
-    name: str
 
 
 async def runs(
@@ -322,13 +321,8 @@ async def actions(
     limit: int,
 ) -> list[ActionRow]:
     """Up to `limit` actions of the run in order of creation (or against it), behind `after`."""
-    start = ActionPosition(2**63 - 1, "") if descending else ActionPosition(-1, "")
-    position = after or start
-    parameters = (
-        _parameters(conditions)
-        | run._asdict()
-        | {"limit": limit, "at": position.created_revision, "after_name": position.name}
-    )
+    position = after or ActionPosition(2**63 - 1 if descending else -1)
+    parameters = _parameters(conditions) | run._asdict() | {"limit": limit, "at": position.created_revision}
     cursor = tx.cursor(row_factory=class_row(ActionRow))
     await cursor.execute(_ACTIONS_DESC if descending else _ACTIONS_ASC, parameters, prepare=False)
     return await cursor.fetchall()
@@ -394,7 +388,7 @@ async def phase_counts(tx: Tx, run: RunKey, parents: Sequence[str]) -> dict[str,
         """
         SELECT parent, phase, count(*) FROM action
          WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
-           AND parent = ANY (%(parents)s::text[])
+           AND parent = ANY (%(parents)s::text[]) AND parent >= ''
          GROUP BY parent, phase""",
         run._asdict() | {"parents": list(parents)},
     )

@@ -23,18 +23,17 @@ class NewTask:
     environment: str
     description: str
     deployed_by: str
-    deployed_at: datetime
     is_entrypoint: bool
 
 
 async def insert(tx: Tx, task: NewTask) -> bool:
-    """False when this version exists; it stays as it is."""
+    """False when this version exists; it stays as it is. The newest is told by the database's clock alone."""
     cursor = await tx.execute(
         """
         INSERT INTO task (org, project, domain, name, version, spec_digest, short_name, environment, description,
-                          deployed_by, deployed_at, is_entrypoint)
+                          deployed_by, is_entrypoint)
         VALUES (%(org)s, %(project)s, %(domain)s, %(name)s, %(version)s, %(spec_digest)s, %(short_name)s,
-                %(environment)s, %(description)s, %(deployed_by)s, %(deployed_at)s, %(is_entrypoint)s)
+                %(environment)s, %(description)s, %(deployed_by)s, %(is_entrypoint)s)
             ON CONFLICT ON CONSTRAINT task_pkey DO NOTHING
      RETURNING true""",
         task.key._asdict() | vars(task),

@@ -48,14 +48,19 @@ async def of_silent_clusters(tx: Tx, *, ttl: timedelta, limit: int) -> list[tupl
     return [(ClusterKey(*row[:2]), Held(ActionKey(*row[2:7]), row[7], row[8])) for row in rows]
 
 
-async def lock_run(tx: Tx, run: RunKey) -> None:
-    """Wait for claims of this run's work to commit; call under `runs.lock`, before deciding about grants."""
+async def lock(tx: Tx, keys: Sequence[ActionKey]) -> None:
+    """Wait for claims of these actions to commit; call under `runs.lock`, before deciding about grants.
+
+    A claim passes over what is locked: wake the clusters afterwards, unless none of it waits for them any more.
+    """
     await tx.execute(
         """
-        SELECT 1 FROM work
-         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s
-         ORDER BY action FOR NO KEY UPDATE""",
-        run._asdict(),
+        SELECT 1
+          FROM work w
+          JOIN unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[])
+            AS k (org, project, domain, run, action) USING (org, project, domain, run, action)
+         ORDER BY w.org, w.project, w.domain, w.run, w.action FOR NO KEY UPDATE OF w""",
+        columns(keys),
     )
 
 
@@ -72,34 +77,34 @@ async def delete(tx: Tx, keys: Sequence[ActionKey]) -> None:
 
 
 class Requeue(NamedTuple):
-    """The attempt that waits; `delay`: before it may be granted. `fresh`: its bounds begin anew.
-
-    `parked`: it must first get one of its run's slots.
-    """
+    """The attempt that waits, and for whom; `delay`: before it may be granted. `fresh`: its bounds begin anew."""
 
     key: ActionKey
     attempt: int
+    owner: Owner
     delay: timedelta
     fresh: bool
-    parked: bool = False
 
 
 async def requeue(tx: Tx, items: Sequence[Requeue]) -> None:
-    """End leases and waits: the attempts wait for a cluster, in their old place, or wait for `delay` first."""
-    plain = ("attempt", "delay", "fresh", "parked")
+    """End leases and waits: the attempts wait in their old place of the owner's line. A slot that they have they keep.
+
+    What waits for a result looks at once: whoever woke it meanwhile has passed over it.
+    """
+    plain = ("attempt", "owner", "delay", "fresh")
     await tx.execute(
         """
         UPDATE work w
-           SET cluster = NULL, granted_at = NULL, attempt = k.attempt,
-               owner = CASE WHEN k.parked THEN 'run' WHEN k.delay > interval '0' THEN 'backoff' ELSE 'dispatch' END,
+           SET cluster = NULL, granted_at = NULL, attempt = k.attempt, owner = k.owner,
                since = CASE WHEN k.fresh THEN clock_timestamp() + k.delay ELSE w.since END,
-               next_check = least(CASE WHEN k.delay > interval '0' THEN clock_timestamp() + k.delay
+               next_check = least(CASE WHEN k.owner = 'cache' THEN clock_timestamp()
+                                       WHEN k.delay > interval '0' THEN clock_timestamp() + k.delay
                                        WHEN k.fresh THEN clock_timestamp() + w.queued_timeout
                                        ELSE w.since + w.queued_timeout END,
                                   w.deadline, clock_timestamp() + interval '1 hour')
           FROM unnest(%(org)s::text[], %(project)s::text[], %(domain)s::text[], %(run)s::text[], %(action)s::text[],
-                      %(attempt)s::integer[], %(delay)s::interval[], %(fresh)s::boolean[], %(parked)s::boolean[])
-            AS k (org, project, domain, run, action, attempt, delay, fresh, parked)
+                      %(attempt)s::integer[], %(owner)s::text[], %(delay)s::interval[], %(fresh)s::boolean[])
+            AS k (org, project, domain, run, action, attempt, owner, delay, fresh)
          WHERE (w.org, w.project, w.domain, w.run, w.action) = (k.org, k.project, k.domain, k.run, k.action)""",
         columns([i.key for i in items]) | {field: [getattr(i, field) for i in items] for field in plain},
     )
@@ -119,15 +124,20 @@ async def begin_running(tx: Tx, keys: Sequence[ActionKey]) -> None:
     )
 
 
-async def due(tx: Tx, *, limit: int) -> list[ActionKey]:
+class Due(NamedTuple):
+    key: ActionKey
+    owner: Owner
+
+
+async def due(tx: Tx, *, limit: int) -> list[Due]:
     """Up to `limit` actions that must be looked at, the most overdue first."""
     cursor = await tx.execute(
         """
-        SELECT org, project, domain, run, action FROM work
+        SELECT org, project, domain, run, action, owner FROM work
          WHERE next_check <= clock_timestamp() ORDER BY next_check LIMIT %(limit)s""",
         {"limit": limit},
     )
-    return [ActionKey(*row) for row in await cursor.fetchall()]
+    return [Due(ActionKey(*row[:5]), Owner(row[5])) for row in await cursor.fetchall()]
 
 
 async def overdue(tx: Tx, *, grace: timedelta) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.rules.phases import TERMINAL, Phase
-from signalbox.rules.timers import LONGEST_WAIT, Cause, Owner, Timers, is_in_time, met, next_check
+from signalbox.rules.timers import LONGEST_WAIT, Cause, Owner, Timers, is_in_time, met, next_check, owner_after
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -72,3 +72,28 @@ def test_no_bound_is_met_before_the_time_at_which_it_is_looked_for(
     assert look <= now + LONGEST_WAIT
     if owner is not Owner.BACKOFF:
         assert not met(bounds, owner, phase, now=min(look, now + LONGEST_WAIT) - timedelta(microseconds=1))
+
+
+@pytest.mark.parametrize("left", sorted(set(Owner) - {Owner.PERSON}))
+@pytest.mark.parametrize("is_delayed", [True, False])
+@pytest.mark.parametrize("lacks_slot", [True, False])
+def test_nothing_gets_past_a_line_by_leaving_it(left: Owner, is_delayed: bool, lacks_slot: bool) -> None:
+    following = owner_after(left, is_delayed=is_delayed, lacks_slot=lacks_slot, computes=False)
+
+    if left is Owner.CACHE:
+        assert following is Owner.CACHE
+    elif is_delayed:
+        assert following is Owner.BACKOFF
+    else:
+        assert following is (Owner.RUN if lacks_slot else Owner.DISPATCH)
+
+
+@pytest.mark.parametrize(("lacks_slot", "line"), [(True, Owner.RUN), (False, Owner.DISPATCH)])
+def test_who_is_to_compute_the_result_it_waited_for_waits_for_a_slot_or_a_cluster(
+    lacks_slot: bool, line: Owner
+) -> None:
+    assert owner_after(Owner.CACHE, is_delayed=False, lacks_slot=lacks_slot, computes=True) is line
+
+
+def test_who_waits_for_a_result_is_looked_at_when_its_backoff_is_over() -> None:
+    assert next_check(timers(), Owner.CACHE, Phase.QUEUED, now=SINCE - timedelta(seconds=9)) == SINCE

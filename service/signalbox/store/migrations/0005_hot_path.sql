@@ -10,6 +10,30 @@ ALTER TABLE action DROP CONSTRAINT action_run_known;
 -- Each of them locks first and looks afterwards, in statements of their own: what they see is what the lock protects.
 -- They decide nothing that is not plain: what asks for a decision is left to the program, which has all the rules.
 
+-- Aborts of what lives below an action that are too large for one transaction: noted by the first of several, gone with
+-- the last.
+CREATE TABLE abort_below (
+    org        text COLLATE "C" NOT NULL,
+    project    text COLLATE "C" NOT NULL,
+    domain     text COLLATE "C" NOT NULL,
+    run        text COLLATE "C" NOT NULL,
+    action     text COLLATE "C" NOT NULL,
+    reason     text NOT NULL,
+    principal  text NOT NULL,
+    CONSTRAINT abort_below_pkey PRIMARY KEY (org, project, domain, run, action),
+    CONSTRAINT abort_below_run_known FOREIGN KEY (org, project, domain, run)
+        REFERENCES run (org, project, domain, name) ON DELETE CASCADE
+);
+
+-- One action is found by the primary key alone. Before a table is analyzed the planner takes every index that begins with
+-- the run for equally good, prefers the newest, and would read the run's every action for each that is asked for. The
+-- conditions are true of all rows: they hide the indexes from whoever does not state them. The name is of no use in the
+-- first: a revision is of one action only.
+DROP INDEX action_created;
+DROP INDEX action_child;
+CREATE INDEX action_created ON action (org, project, domain, run, created_revision) WHERE created_revision >= 0;
+CREATE INDEX action_child ON action (org, project, domain, run, parent) WHERE parent >= '';
+
 -- Insert actions of locked runs, none of which exists: their row, first event, work and audit row, with the revisions
 -- that follow their runs' in the given order. The root's own audit row is the run's. `owner` null: the action is over
 -- already and needs no work. `queue` empty: its run's.
@@ -65,7 +89,7 @@ BEGIN
             SELECT org, project, domain, run, name, 1, owner, queue, parent = '', queued_timeout, run_timeout,
                    clock_timestamp() + deadline_after, backoff_base, backoff_factor, backoff_cap, cache_max_age,
                    cache_scope, nullif(cache_key, ''),
-                   clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '5 seconds'
+                   clock_timestamp() + least(CASE owner WHEN 'cache' THEN interval '1 minute'
                                                         ELSE interval '1 hour' END, queued_timeout, deadline_after)
               FROM n WHERE owner IS NOT NULL ORDER BY place),
            l AS (
