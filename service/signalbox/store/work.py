@@ -64,6 +64,17 @@ async def lock(tx: Tx, keys: Sequence[ActionKey]) -> None:
     )
 
 
+async def lives(tx: Tx, run: RunKey) -> bool:
+    """Whether something of the run is not over."""
+    cursor = await tx.execute(
+        """
+        SELECT true FROM work
+         WHERE org = %(org)s AND project = %(project)s AND domain = %(domain)s AND run = %(run)s LIMIT 1""",
+        run._asdict(),
+    )
+    return await cursor.fetchone() is not None
+
+
 async def delete(tx: Tx, keys: Sequence[ActionKey]) -> None:
     """The actions are over."""
     await tx.execute(
