@@ -192,9 +192,9 @@ async def test_a_condition_takes_an_answer_of_its_type_only_and_its_parent_gets_
     request.action.condition.type.simple = simple
     await running.call(ENQUEUE, request)
 
+    signal = run_service_pb2.SignalEventRequest(parent_action_name="a0")
+    identify(signal.action_id, "q1")
     for other in OF_A_TYPE.keys() - {field}:
-        signal = run_service_pb2.SignalEventRequest(parent_action_name="a0")
-        identify(signal.action_id, "q1")
         setattr(signal.payload, other, OF_A_TYPE[other])
         with pytest.raises(ConnectError, match="wants a value of type") as refused:
             await running.call(f"{RUNS}/SignalEvent", signal)

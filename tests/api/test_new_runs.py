@@ -148,19 +148,19 @@ async def test_a_rerun_records_its_relation_and_takes_nothing_over(running: Serv
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "said"),
+    ("field", "value", "code", "said"),
     [
-        (lambda r: setattr(r, "name", "nope"), Code.NOT_FOUND, "nope, to recover from: not found"),
-        (lambda r: setattr(r, "org", "other"), Code.INVALID_ARGUMENT, "recovers within org local, got 'other'"),
-        (lambda r: setattr(r, "name", "a/b"), Code.INVALID_ARGUMENT, "related_to.name"),
+        ("name", "nope", Code.NOT_FOUND, "nope, to recover from: not found"),
+        ("org", "other", Code.INVALID_ARGUMENT, "recovers within org local, got 'other'"),
+        ("name", "a/b", Code.INVALID_ARGUMENT, "related_to.name"),
     ],
 )
 async def test_a_run_cannot_recover_from_what_is_not_there(
-    running: Service, change: Any, code: Code, said: str
+    running: Service, field: str, value: str, code: Code, said: str
 ) -> None:
     request = created("mine")
     request.run_spec.relation.CopyFrom(related_to("source", relations.RELATION_TYPE_RECOVER))
-    change(request.run_spec.relation.related_to)
+    setattr(request.run_spec.relation.related_to, field, value)
 
     refused = await refusal(running, request)
 
