@@ -51,6 +51,7 @@ from signalbox_wire.loopback import LoopbackHosts
 _log = logger("serve")
 _GRACEFUL_SECONDS = 5
 _HOT = ("flyteidl2.actions.ActionsService", "signalbox.cluster.v1.ClusterLinkService")
+_READY_SECONDS = 3  # a load balancer gives up after 5
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -110,10 +111,14 @@ def application(made: Parts) -> ASGIApp:
 
     async def ready(_: Request) -> Response:
         try:
-            async with made.db.autocommit() as tx:
+            async with asyncio.timeout(_READY_SECONDS), made.db.autocommit() as tx:
                 reason = None if await is_current(tx) else "the database's schema is not of this version yet"
         except errors.Unavailable as e:
             reason = e.message
+        except TimeoutError:
+            reason = f"the database has not answered for {_READY_SECONDS} s"
+        if made.hub.draining:
+            reason = "the process is about to stop"
         return JSONResponse({"ready": not reason} | ({"reason": reason} if reason else {}), 503 if reason else 200)
 
     async def alive(_: Request) -> Response:
