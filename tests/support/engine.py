@@ -170,7 +170,12 @@ class Engine:
 
 
 def report(
-    granted: Granted | work.Held, phase: Phase, *, epoch: int | None = None, cluster: ClusterKey = CLUSTER, **facts: object
+    granted: Granted | work.Held,
+    phase: Phase,
+    *,
+    epoch: int | None = None,
+    cluster: ClusterKey = CLUSTER,
+    **facts: object,
 ) -> Report:
     plain = Report(
         key=granted.key,

@@ -156,8 +156,9 @@ async def _insert(
     waiting = [action for action in resolved if action.owner is not None]
     if parents := {a.key._replace(action=a.parent) for a in waiting if a.parent} - known_parents:
         await work.become_parents(tx, sorted(parents))
-    for run in sorted({action.key.run_key for action in waiting if action.owner is Owner.RUN}):
-        await work.admit(tx, run, max_actions=locked[run].max_actions)
+    for run in sorted({key.run_key for key in parents} | {a.key.run_key for a in waiting if a.owner is Owner.RUN}):
+        if limit := locked[run].max_actions:  # a new parent has given up its slot
+            await work.admit(tx, run, max_actions=limit)
     return resolved
 
 
