@@ -10,6 +10,7 @@ from signalbox.ids import ROOT_ACTION, ActionKey, ClusterKey, RunKey
 from signalbox.rules.phases import Phase
 from signalbox.rules.timers import Owner
 from signalbox.store import clusters, queues
+from signalbox.store.actions import Kind
 from signalbox.store.dispatch import Granted
 from signalbox.store.queues import Fairness, Queue
 from support.engine import FACTS, RUN, TTL, Engine, held, new_action, report
@@ -199,6 +200,19 @@ async def test_a_tree_deeper_than_its_runs_limit_does_not_wait_for_itself(engine
         await engine.enqueue(new_action(f"d{depth}", parent, run=run))
         assert list(await engine.lease()) == [f"d{depth}"]
         parent = f"d{depth}"
+
+
+async def test_a_parent_whose_children_need_no_place_gives_up_its_own(engine: Engine) -> None:
+    run = RUN._replace(run="r2")
+    await engine.begin(run, max_actions=2)
+    await engine.lease()
+    await engine.enqueue(new_action("p", run=run), new_action("c1", run=run))
+    assert list(await engine.lease()) == ["p"]
+
+    question = new_action("q1", "p", run=run)
+    await engine.enqueue(question._replace(kind=Kind.CONDITION, phase=Phase.PAUSED, owner=Owner.PERSON))
+
+    assert list(await engine.lease()) == ["c1"]
 
 
 async def test_a_limited_run_that_is_aborted_ends_what_waits_for_a_place(engine: Engine) -> None:
