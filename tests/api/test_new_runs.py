@@ -22,7 +22,7 @@ from signalbox.store import clusters
 from signalbox.store.db import Database
 from signalbox.store.queues import Queue, QueueState
 from support.builders import a_project, an_op
-from support.engine import CLUSTER, FACTS, RUN, Engine, report
+from support.engine import CLUSTER, FACTS, RUN, TTL, Engine, report
 from support.requests import ENQUEUE, RUNS, created, details, enqueued, identify
 from support.service import Service, service
 
@@ -65,7 +65,7 @@ async def cached(running: Service, run: str, name: str = "c1") -> str:
 
 
 async def succeed(engine: Engine, run: str, *names: str) -> None:
-    grants = await leases.grant(engine.agent(), stream=engine.stream, known_specs=set(), contexts={})
+    grants = await leases.grant(engine.agent(), leases.Stream(number=engine.stream), ttl=TTL)
     assert grants is not None
     granted = {(g.run, g.action): g for g in grants.granted}
     for name in names:

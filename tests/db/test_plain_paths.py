@@ -17,7 +17,7 @@ from signalbox.rules.phases import Phase, Verdict
 from signalbox.store import specs
 from signalbox.store.dispatch import Granted
 from signalbox.store.new_actions import NewAction
-from support.engine import NOW, RUN, SPEC, USER_ERROR, Engine, new_action, report
+from support.engine import NOW, RUN, SPEC, TTL, USER_ERROR, Engine, new_action, report
 
 DECIDED = RUN._replace(run="decided")
 PLAIN = RUN._replace(run="plain")
@@ -82,7 +82,7 @@ async def tell(engine: Engine, granted: dict[tuple[str, str], Granted], *reports
 
 
 async def leased(engine: Engine) -> dict[tuple[str, str], Granted]:
-    grants = await leases.grant(engine.agent(), stream=engine.stream, known_specs=set(), contexts={})
+    grants = await leases.grant(engine.agent(), leases.Stream(number=engine.stream), ttl=TTL)
     assert grants is not None
     return {(granted.run, granted.action): granted for granted in grants.granted}
 
