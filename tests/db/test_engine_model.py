@@ -77,7 +77,7 @@ class World(RuleBasedStateMachine):
         async with self.engine.db.transaction() as tx:
             await tx.execute(
                 """
-                TRUNCATE run, work, event, outbox, audit, cluster, cache_entry, cache_reservation, queue_turn
+                TRUNCATE run, action, work, event, outbox, audit, cluster, cache_entry, cache_reservation, queue_turn
                  CASCADE"""
             )
         await self.engine.begin(retries=retries)

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from signalbox.ids import ActionKey, RunKey, ScopeKey
 from signalbox.rules.cache import CacheStatus
-from signalbox.rules.phases import Phase
+from signalbox.rules.phases import TERMINAL, Phase
 from signalbox.store.actions import Kind
 from signalbox.store.db import Tx
 
@@ -139,6 +139,7 @@ _RUN_CONDITIONS = (
     _CONDITIONS  # noqa: S608  # of literals, in this file
     + """
        AND a.parent = ''
+       AND (%(outcomes)s::text[] IS NULL OR r.outcome = ANY (%(outcomes)s::text[]))
        AND (%(names)s::text[] IS NULL OR r.name = ANY (%(names)s::text[]))
        AND (%(name_patterns)s::text[] = '{}' OR r.name ~ ALL (%(name_patterns)s::text[]))
        AND (%(labels)s::jsonb[] = '{}' OR r.labels @> ALL (%(labels)s::jsonb[]))
@@ -401,6 +402,8 @@ async def phase_counts(tx: Tx, run: RunKey, parents: Sequence[str]) -> dict[str,
 def _parameters(conditions: Conditions) -> dict[str, object]:
     return {
         "phases": _listed(conditions.phases),
+        # of runs, which have an index of how they ended: the phases that are looked for, when all of them are ends
+        "outcomes": _listed(conditions.phases if TERMINAL.issuperset(conditions.phases or [Phase.QUEUED]) else None),
         "kinds": _listed(conditions.kinds),
         "parents": _listed(conditions.parents),
         "created_by": _listed(conditions.created_by),

@@ -7,6 +7,8 @@ UPDATE run r SET outcome = a.phase, ended_at = a.ended_at
   FROM action a
  WHERE (a.org, a.project, a.domain, a.run) = (r.org, r.project, r.domain, r.name) AND a.parent = ''
    AND a.phase IN ('succeeded', 'failed', 'aborted', 'timed_out', 'recovered');
+CREATE INDEX run_by_outcome ON run (org, project, domain, outcome, created_at DESC, name DESC)
+    WHERE outcome IS NOT NULL;
 CREATE INDEX run_ended ON run (org, ended_at) WHERE ended_at IS NOT NULL;
 
 -- The most specific policy counts: of the project before the org's, of the outcome before any. None: kept for ever.
