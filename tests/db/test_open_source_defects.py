@@ -1,7 +1,7 @@
 """Defects of Flyte 2's open-source backend that this product must not have, by the names under which they were found.
 
 Each test's docstring says what the open-source backend does. B8, B10 and B15 are about answers on the wire: they are in
-tests/api/test_open_source_defects.py; B10 has more in test_run_creation.py.
+tests/api/test_open_source_defects.py. B1 and more of B10: in test_run_creation.py.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import psycopg
-import psycopg.sql
 import pytest
 
 from signalbox.control import children, run_views, runs
 from signalbox.control.hub import Hub, run_topic
-from signalbox.errors import Unavailable
 from signalbox.ids import ROOT_ACTION, ActionKey, RunKey
 from signalbox.op import RECONCILER, Op
 from signalbox.reconcile import silent_clusters
@@ -28,38 +25,6 @@ from support.builders import a_run, actions_of, an_op, enter
 from support.engine import CLUSTER, NOW, ROOT, RUN, USER_ERROR, Engine, new_action, report
 
 LONG = timedelta(seconds=30)
-
-
-@pytest.mark.parametrize("table", ["action", "work", "event", "audit"])
-async def test_b1_a_run_and_all_that_begins_it_are_one_transaction(engine: Engine, table: str) -> None:
-    """B1: a run is stored, then enqueued over RPC; when that fails it stays QUEUED for ever."""
-    await engine.create("r2")
-    before = await counts(engine)
-    with psycopg.connect(engine.db.conninfo, autocommit=True) as connection:
-        connection.execute(
-            """
-            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
-                AS 'BEGIN RAISE ''no space'' USING ERRCODE = ''disk_full''; END'"""
-        )
-        statement = "CREATE TRIGGER fail BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION fail()"
-        connection.execute(psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(table)))
-
-    with pytest.raises(Unavailable) as refused:
-        await engine.create("r3")
-
-    assert refused.value.code == "unavailable", "the SDK tries again"
-    assert await counts(engine) == before
-
-
-async def counts(engine: Engine) -> list[tuple[str, int]]:
-    async with engine.db.autocommit() as tx:
-        cursor = await tx.execute(
-            """
-            SELECT 'run', count(*) FROM run UNION ALL SELECT 'action', count(*) FROM action
-             UNION ALL SELECT 'work', count(*) FROM work UNION ALL SELECT 'event', count(*) FROM event
-             UNION ALL SELECT 'audit', count(*) FROM audit"""
-        )
-        return [(name, count) for name, count in await cursor.fetchall()]
 
 
 async def test_b2_a_late_failure_does_not_undo_a_success(engine: Engine) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import psycopg
+import psycopg.sql
 import pytest
 
 from signalbox.control import queues
-from signalbox.errors import AlreadyExists, Exhausted, Invalid, Precondition, SignalboxError
+from signalbox.errors import AlreadyExists, Exhausted, Invalid, Precondition, SignalboxError, Unavailable
 from signalbox.ids import ROOT_ACTION, RunKey
 from signalbox.rules.phases import Phase
 from signalbox.store.queues import Queue, QueueState
@@ -23,6 +25,38 @@ async def names(engine: Engine) -> set[str]:
     async with engine.db.autocommit() as tx:
         cursor = await tx.execute("SELECT name FROM run WHERE name <> 'r1'")
         return {row[0] for row in await cursor.fetchall()}
+
+
+@pytest.mark.parametrize("table", ["action", "work", "event", "audit"])
+async def test_b1_a_run_and_all_that_begins_it_are_one_transaction(engine: Engine, table: str) -> None:
+    """B1: a run is stored, then enqueued over RPC; when that fails it stays QUEUED for ever."""
+    await engine.create("r2")
+    before = await counts(engine)
+    with psycopg.connect(engine.db.conninfo, autocommit=True) as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN RAISE ''no space'' USING ERRCODE = ''disk_full''; END'"""
+        )
+        statement = "CREATE TRIGGER fail BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION fail()"
+        connection.execute(psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(table)))
+
+    with pytest.raises(Unavailable) as refused:
+        await engine.create("r3")
+
+    assert refused.value.code == "unavailable", "the SDK tries again"
+    assert await counts(engine) == before
+
+
+async def counts(engine: Engine) -> list[tuple[str, int]]:
+    async with engine.db.autocommit() as tx:
+        cursor = await tx.execute(
+            """
+            SELECT 'run', count(*) FROM run UNION ALL SELECT 'action', count(*) FROM action
+             UNION ALL SELECT 'work', count(*) FROM work UNION ALL SELECT 'event', count(*) FROM event
+             UNION ALL SELECT 'audit', count(*) FROM audit"""
+        )
+        return [(name, count) for name, count in await cursor.fetchall()]
 
 
 async def test_no_run_begins_in_a_queue_in_which_enough_waits(engine: Engine) -> None:
