@@ -207,6 +207,8 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                proxy_headers=False,  # nothing asks for the client's address; it would cost each request and watch
+                server_header=False,
                 timeout_graceful_shutdown=_GRACEFUL_SECONDS,
                 ssl_certfile=tls[0] if tls else None,
                 ssl_keyfile=tls[1] if tls else None,

@@ -76,9 +76,7 @@ class Actions:
                 if len(self._valid_specs) > _MOST_SPECS:
                     del self._valid_specs[next(iter(self._valid_specs))]
             return
-        rest = pb.EnqueueRequest()
-        rest.action.MergeFrom(_without_spec(request.action))
-        validate(rest)
+        validate(_without_spec(request.action))
 
     async def watch_for_updates(
         self, op: Op, request: pb.WatchForUpdatesRequest
@@ -116,22 +114,23 @@ class Actions:
         return pb.AbortResponse()
 
 
-def _without_spec(action: pb.Action) -> pb.Action:
-    """The action with a TaskSpec that is valid and small."""
-    task = action.task
-    rest = pb.Action(
-        action_id=action.action_id,
-        input_uri=action.input_uri,
-        run_output_base=action.run_output_base,
-        group=action.group,
-        subject=action.subject,
-        task=run_definition_pb2.TaskAction(id=task.id, spec=_SMALL_SPEC, queue=task.queue),
-    )
+def _without_spec(action: pb.Action) -> pb.EnqueueRequest:
+    """The request for the action with a TaskSpec that is valid and small."""
+    request, task = pb.EnqueueRequest(), action.task
+    rest = request.action
+    rest.action_id.CopyFrom(action.action_id)
     if action.HasField("parent_action_name"):
         rest.parent_action_name = action.parent_action_name
+    rest.input_uri = action.input_uri
+    rest.run_output_base = action.run_output_base
+    rest.group = action.group
+    rest.subject = action.subject
+    rest.task.id.CopyFrom(task.id)
+    rest.task.spec.CopyFrom(_SMALL_SPEC)
+    rest.task.queue = task.queue
     if task.HasField("cache_key"):
         rest.task.cache_key.CopyFrom(task.cache_key)
-    return rest
+    return request
 
 
 def new_action(op: Op, action: pb.Action, digest: bytes | None) -> NewAction:
