@@ -62,9 +62,10 @@ def measure(database: Postgres, *, quick: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "service.log"
         with service(database.url, log) as (port, pid):
-            found = [*_enqueue(database, port, pid, seconds=seconds, repeats=repeats), _idle(database, pid)]
+            # before any load: afterwards the database still tidies up, which would count as the service's
+            found = [_idle(database, pid), *_enqueue(database, port, pid, seconds=seconds, repeats=repeats)]
             with service(database.url, log) as (second, _):
-                found.append(_replicas(database, port, second, seconds=seconds))
+                found.append(_replicas(database, port, second, seconds=seconds, repeats=repeats))
         # processes of their own: one that has been under load has memory to spare, and would seem to need none
         with service(database.url, log) as (port, pid):
             found += _watches(database, port, pid, count=500 if quick else 2000)
@@ -240,22 +241,27 @@ def _memory(database: Postgres, port: int, pid: int, *, upto: int) -> dict[str, 
     }
 
 
-def _replicas(database: Postgres, first: int, second: int, *, seconds: float) -> dict[str, Any]:
+def _replicas(database: Postgres, first: int, second: int, *, seconds: float, repeats: int) -> dict[str, Any]:
     """Two API processes on one database against one, with as many callers."""
-    _begin(database, "one")
-    alone = _loaded(_load(first, "one", 100, seconds))["ok_per_second"]
-    _begin(database, "two-a")
-    _begin(database, "two-b")
-    pair = [_load(first, "two-a", 50, seconds), _load(second, "two-b", 50, seconds)]
-    loaded = [_loaded(process) for process in pair]
-    _check(database, dict(zip(("two-a", "two-b"), loaded, strict=True)))
-    both = sum(each["ok_per_second"] for each in loaded)
+    alone: list[float] = []
+    both: list[float] = []
+    for number in range(repeats):  # in turn, so that a slow minute concerns both
+        one, left, right = f"one{number}", f"left{number}", f"right{number}"
+        for run in (one, left, right):
+            _begin(database, run)
+        alone.append(_loaded(_load(first, one, 100, seconds))["ok_per_second"])
+        pair = [_load(first, left, 50, seconds), _load(second, right, 50, seconds)]
+        loaded = [_loaded(process) for process in pair]
+        _check(database, dict(zip((left, right), loaded, strict=True)))
+        both.append(sum(each["ok_per_second"] for each in loaded))
+    measured, limit = statistics.median(both), statistics.median(alone)
     return {
         "workload": "API: durable Enqueue, two replicas",
         "unit": "/s",
-        "measured": round(both),
-        "limit": round(alone),
-        "ratio": round(both / alone, 2),
+        "measured": round(measured),
+        "all": [round(rate) for rate in both],
+        "limit": round(limit),
+        "ratio": round(measured / limit, 2),
         "target": 1.0,
-        "held": both >= alone,
+        "held": measured >= limit,
     }

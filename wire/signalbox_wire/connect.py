@@ -95,7 +95,7 @@ class ServiceApplication(ConnectASGIApplication[None]):
                 await self._plain(scope, receive, send)
                 return
             kept = [header for header in scope.get("headers", ()) if header[0] not in _ACCEPTS]
-            scope = {**scope, "headers": kept}
+            scope["headers"] = kept  # not a copy of it: a stream would keep both
         await super().__call__(scope, receive, send)  # pyright: ignore[reportUnknownMemberType]  # as above
 
     @property
