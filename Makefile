@@ -14,6 +14,9 @@ ONCE ?=
 PORT ?=
 OUTPUT ?=
 TESTS ?= tests
+EXAMPLES ?= 1000
+PARTS ?=
+QUICK ?=
 BROWSER ?= auto
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ifneq ($(CHROMIUM),)
@@ -22,7 +25,7 @@ endif
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
 LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
-.PHONY: help setup up reset test test-fault check proto synth deploy-local destroy-local evidence bench clean
+.PHONY: help setup up reset test test-fault test-sim check proto synth deploy-local destroy-local evidence bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +48,9 @@ endif
 
 test-fault: setup ## run the tests that kill and cut
 	pytest tests/fault
+
+test-sim: setup ## play EXAMPLES (1000) new orders of what task processes, clusters and people may do
+	SIGNALBOX_TEST_EXAMPLES=$(EXAMPLES) pytest tests/db/test_engine_model.py
 
 check: setup ## lint, format, types, layers, locks
 	ruff check
@@ -73,8 +79,8 @@ evidence: setup ## deploy into the local emulator and collect the evidence of it
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
 	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
 
-bench: setup ## measure, beside limits and floors of the same run: bench/README.md
-	python -m bench
+bench: setup ## measure, beside limits and floors of the same run; QUICK=1 to see that it works, PARTS="store sdk" for some
+	python -m bench $(PARTS) $(if $(QUICK),--quick)
 
 clean: ## remove environments, tools and caches; the state of `make up` stays
 	rm -rf .venv .tools .signalbox/flyte node_modules cdk.out .pytest_cache .ruff_cache .import_linter_cache .hypothesis
