@@ -10,10 +10,10 @@ import asyncio
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from datetime import timedelta
+from typing import Self
 
 from signalbox.ids import ClusterKey, RunKey, ScopeKey
 from signalbox.log import logger
@@ -76,10 +76,16 @@ class Subscription:
         self._hub = hub
         self._until = until
         self._waiter: asyncio.Future[None] | None = None
-        self.topics: set[str] = set()
+        self.topics: list[str] = []
         self.woken: AbstractSet[str] = _NONE
         """Topics that changed before the last look; all of them when nobody can say."""
         self._waking: set[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.remove(self)
 
     def wake(self, topic: str) -> None:
         self._waking = self._waking or set()
@@ -125,27 +131,27 @@ class Hub:
         self._to_tell: set[str] = set()
         self._told = asyncio.Event()
 
-    @contextmanager
-    def subscribe(self, *topics: str) -> Generator[Subscription]:
-        """Subscribe before the first look, or a change in between is missed."""
+    def subscribe(self, *topics: str) -> Subscription:
+        """Use as a context manager. Subscribe before the first look, or a change in between is missed."""
         # Jitter: what connected together must not come again together.
         age = self._max_age * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
         subscription = Subscription(self, until=asyncio.get_running_loop().time() + age)
         for topic in topics:
             self.add(subscription, topic)
-        try:
-            yield subscription
-        finally:
-            for topic in subscription.topics:
-                self._waiting[topic].discard(subscription)
-                if not self._waiting[topic]:
-                    del self._waiting[topic]
+        return subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """It waits for nothing any more."""
+        for topic in subscription.topics:
+            self._waiting[topic].discard(subscription)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
 
     def add(self, subscription: Subscription, topic: str) -> bool:
         """Whether the subscription did not wait for the topic before."""
         if topic in subscription.topics:
             return False
-        subscription.topics.add(topic)
+        subscription.topics.append(topic)
         self._waiting[topic].add(subscription)
         return True
 
