@@ -20,7 +20,7 @@ from signalbox.control.reports import Report, Reporter
 from signalbox.errors import Contended, Invalid, SignalboxError, Unavailable
 from signalbox.ids import ROOT_ACTION, RunKey
 from signalbox.rules.phases import Phase, Verdict
-from signalbox.store import runs
+from signalbox.store import retention, runs
 from signalbox.store.connection import IDLE_IN_TRANSACTION, LOCK_TIMEOUT
 from signalbox.store.db import Database
 from signalbox.store.dispatch import Granted
@@ -191,3 +191,13 @@ async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> 
     while data := await source.read(65536):
         sink.write(data)
         await sink.drain()
+
+
+async def test_a_schema_of_another_version_is_said_in_words(db: Database) -> None:
+    """As a command of a new version meets it before its migration."""
+    async with db.transaction() as tx:
+        await tx.execute("DROP VIEW expired_run")
+
+    with pytest.raises(Unavailable, match="the database's schema is not of this version"):
+        async with db.autocommit() as tx:
+            await retention.expired(tx, "local", limit=1)

@@ -29,6 +29,8 @@ _MEANINGS: dict[str, tuple[type[SignalboxError], str]] = {
     "22": (Invalid, "a text in the request cannot be kept: it holds a NUL byte, or a number is too large"),
     "40": (Contended, "others changed the same things at the same time: try again"),
     "54": (Invalid, "a text in the request cannot be kept: it is too long"),
+    # A table, a column or a function is missing: the migration of this version has not run, or a later one has.
+    **dict.fromkeys(("42P01", "42703", "42883"), (Unavailable, "the database's schema is not of this version")),
     "55P03": (Contended, "what the request needs is held by others for too long: try again"),
 }
 
