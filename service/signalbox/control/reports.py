@@ -88,11 +88,13 @@ class Reporter:
         for cluster, places in sorted(plain.items()):
             async with self._db.autocommit() as tx:
                 done = await plain_reports.take(tx, cluster, [_plain(reports[place]) for place in places])
+            accepted = [reports[places[index - 1]] for index in done]
             taken.update(places[index - 1] for index in done)
-        self._hub.publish({run_topic(reports[place].key.run_key) for place in taken})
-        over = {reports[place].key.run_key for place in taken if reports[place].phase in TERMINAL}
-        self._hub.publish(ended_topic(run) for run in over)
-        self._hub.publish(freed_topic(run.org) for run in over)
+            # Now, as these are committed: those of another cluster may fail.
+            self._hub.publish(run_topic(report.key.run_key) for report in accepted)
+            over = {report.key.run_key for report in accepted if report.phase in TERMINAL}
+            self._hub.publish(ended_topic(run) for run in over)
+            self._hub.publish(freed_topic(run.org) for run in over)
         return taken
 
     async def _decide(self, reports: Sequence[Report]) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""Which waiting attempts a cluster is granted: limits, priority and fairness, in the statement that grants.
+"""Which waiting attempts a cluster is granted: limits, priority and fairness, in the function that grants (0005).
 
 One dispatch an org at a time (an advisory lock, held until commit), so that no limit is exceeded at any instant,
 whichever replica and cluster asks. A lane is what one index range holds: the roots, or the other actions, of one
