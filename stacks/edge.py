@@ -18,13 +18,13 @@ class EdgeStack(cdk.Stack):
             "Edge",
             TlsEdgeProps(
                 vpc=network.network.vpc,
-                domain_name=settings.domain_name,
-                hosted_zone_id=settings.hosted_zone_id,
-                certificate_arn=settings.certificate_arn,
+                domain_name=settings.edge.domain_name,
+                hosted_zone_id=settings.edge.hosted_zone_id,
+                certificate_arn=settings.edge.certificate_arn,
                 target_port=HTTPS_PORT,
             ),
         )
-        cdk.CfnOutput(self, "Url", value=f"https://{settings.domain_name}")
+        cdk.CfnOutput(self, "Url", value=f"https://{settings.edge.domain_name}")
         cdk.CfnOutput(
             self,
             "LoadBalancer",

@@ -9,6 +9,7 @@ from constructs import Construct
 from signalbox_constructs.process import HTTPS_PORT, Image, Process, ProcessProps
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
+from stacks.keys import KeysStack
 from stacks.network import NetworkStack
 from stacks.settings import Settings
 
@@ -22,6 +23,7 @@ class ServiceStack(cdk.Stack):
         settings: Settings,
         env: cdk.Environment,
         *,
+        keys: KeysStack,
         network: NetworkStack,
         data: DataStack,
         edge: EdgeStack,
@@ -36,22 +38,22 @@ class ServiceStack(cdk.Stack):
             ProcessProps,
             image=Image(
                 repository_arn=settings.image_repository_arn,
-                reference=f"{settings.image_repository}@{settings.image_digest}",
+                reference=f"{settings.image_repository}@{settings.image.digest}",
             ),
-            cpu=settings.task_cpu,
-            memory=settings.task_memory,
+            cpu=settings.service.cpu,
+            memory=settings.service.memory,
             network=private,
-            s3_prefix_list_id=settings.s3_prefix_list_id,
+            s3_prefix_list_id=settings.network.s3_prefix_list_id,
             database=data.database,
-            log_key=network.log_key,
+            log_key=keys.operations,
         )
 
         self.serve = Process(self, "Serve", process(command=["signalbox", "serve"], port=HTTPS_PORT))
-        service = self.serve.run_as_service(self.cluster, copies=settings.serve_tasks, grace=START_GRACE)
+        service = self.serve.run_as_service(self.cluster, copies=settings.service.serve.least, grace=START_GRACE)
         service.attach_to_application_target_group(edge.edge.target_group)
 
         self.reconcile = Process(self, "Reconcile", process(command=["signalbox", "reconcile"]))
-        self.reconcile.run_as_service(self.cluster, copies=settings.reconcile_tasks)
+        self.reconcile.run_as_service(self.cluster, copies=settings.service.reconcile.least)
 
         self.migrate = Process(self, "Migrate", process(command=["signalbox", "migrate"]))
         cdk.CfnOutput(

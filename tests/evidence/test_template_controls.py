@@ -107,7 +107,7 @@ def test_values_are_followed_through_exports_joins_and_parameters_in_ssm(
     draft: Draft, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The key's ARN comes by an SSM parameter that another stack writes, and the role's resource by Fn::Sub."""
-    key = draft.id_of(KEY, "Key961")
+    key = draft.id_of(KEY, "Data")
     draft.add(
         CLUSTER,
         "Told",

@@ -1,12 +1,11 @@
 """Settings: each wrong value is named with its origin, what was wanted and what it got; all of them at once."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
-from stacks.settings import EngineVersion, Settings, SettingsError, read_settings
+from stacks.settings import Settings, SettingsError, read_settings
 from support.templates import LOCAL, ROOT
 
 

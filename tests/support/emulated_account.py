@@ -22,7 +22,7 @@ from signalbox_evidence.observation import Context, Observation, observe
 from support.templates import ROOT
 
 REGION = "us-east-1"
-STACKS = ("signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service")
+STACKS = ("signalbox-keys", "signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service")
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",
     "AWS_SECRET_ACCESS_KEY": "emulator",
