@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -71,8 +71,8 @@ def _validated(values: Tree, origins: Mapping[str, Origin], file: str) -> Settin
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        # a list, and a choice between types, may be wrong in several places
-        wrong = dict.fromkeys(".".join(_loc(issue["loc"])) for issue in error.errors())
+        # a choice between types, and a list of words, which is named as a whole, may be wrong in several places
+        wrong = dict.fromkeys(re.sub(r"\.\d+$", "", ".".join(_loc(issue["loc"]))) for issue in error.errors())
     else:
         wrong = dict.fromkeys(contradictions(settings))
         if not wrong:
@@ -133,12 +133,14 @@ def _path_of(variable: str) -> str:
 
 def _at(values: Tree, path: str) -> object:
     """Return the value at a dotted path, None when there is none."""
-    place: Any = values
+    place: object = values
     for part in path.split("."):
-        if isinstance(place, dict):
-            place = cast("Tree", place).get(part)
-        elif isinstance(place, list) and part.isdigit() and int(part) < len(cast("list[object]", place)):
-            place = cast("list[object]", place)[int(part)]
+        below = place
+        if isinstance(below, list):
+            below = {str(index): item for index, item in enumerate(cast("list[object]", below))}
+        if not isinstance(below, dict):
+            break
+        place = cast("Tree", below).get(part)
     return place
 
 
