@@ -140,7 +140,7 @@ def _at(values: Tree, path: str) -> object:
             below = {str(index): item for index, item in enumerate(cast("list[object]", below))}
         if not isinstance(below, dict):
             break
-        place = cast("Tree", below).get(part)
+        place = below.get(part)
     return place
 
 
