@@ -135,13 +135,15 @@ def _at(values: Tree, path: str) -> object:
     """Return the value at a dotted path, None when there is none."""
     place: object = values
     for part in path.split("."):
-        below = place
-        if isinstance(below, list):
-            below = {str(index): item for index, item in enumerate(cast("list[object]", below))}
-        if not isinstance(below, dict):
-            break
-        place = below.get(part)
+        if isinstance(place, dict):
+            place = cast("Tree", place).get(part)
+        elif isinstance(place, list):
+            place = _item(cast("list[object]", place), part)
     return place
+
+
+def _item(items: list[object], index: str) -> object:
+    return items[int(index)] if index.isdigit() and int(index) < len(items) else None
 
 
 def _read_file(path: Path) -> Tree:
