@@ -77,7 +77,7 @@ def _validated(values: Tree, origins: Mapping[str, Origin], file: str) -> Settin
         wrong = dict.fromkeys(contradictions(settings))
         if not wrong:
             return settings
-    raise SettingsError([explain(path, _at(values, path), _origin(path, origins) or nowhere) for path in wrong])
+    raise SettingsError([explain(path, _at(values, path.split(".")), _origin(path, origins) or nowhere) for path in wrong])
 
 
 def _loc(location: tuple[int | str, ...]) -> list[str]:
@@ -131,15 +131,14 @@ def _path_of(variable: str) -> str:
     return variable.removeprefix(PREFIX).lower().replace("__", ".")
 
 
-def _at(values: Tree, path: str) -> object:
-    """Return the value at a dotted path, None when there is none."""
-    place: object = values
-    for part in path.split("."):
-        if isinstance(place, dict):
-            place = cast("Tree", place).get(part)
-        elif isinstance(place, list):
-            place = _item(cast("list[object]", place), part)
-    return place
+def _at(place: object, path: list[str]) -> object:
+    """Return the value at a path, None when there is none."""
+    if not path:
+        return place
+    first, *rest = path
+    if isinstance(place, dict):
+        return _at(cast("Tree", place).get(first), rest)
+    return _at(_item(cast("list[object]", place), first), rest) if isinstance(place, list) else place
 
 
 def _item(items: list[object], index: str) -> object:
