@@ -77,7 +77,9 @@ def _validated(values: Tree, origins: Mapping[str, Origin], file: str) -> Settin
         wrong = dict.fromkeys(contradictions(settings))
         if not wrong:
             return settings
-    raise SettingsError([explain(path, _at(values, path.split(".")), _origin(path, origins) or nowhere) for path in wrong])
+    raise SettingsError(
+        [explain(path, _at(values, path.split(".")), _origin(path, origins) or nowhere) for path in wrong]
+    )
 
 
 def _loc(location: tuple[int | str, ...]) -> list[str]:
