@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from signalbox_guards.__main__ import main
 from support.assemblies import Draft, synthesise_app
 

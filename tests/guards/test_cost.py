@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from signalbox_guards.assembly import Assembly
 from signalbox_guards.cost.estimate import Estimate, estimate
 from signalbox_guards.cost.prices import read_prices, read_usage

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from signalbox_guards.intrinsics import ABSENT, Intrinsics, references
 from support.hand_made import Json, assembly, resource, stack
 

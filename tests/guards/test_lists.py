@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from signalbox_guards.cost import types
 from signalbox_guards.cost.prices import read_prices, read_usage
 from signalbox_guards.schemas import EVERY, create_only, schema_date

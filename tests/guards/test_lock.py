@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from support.assemblies import Draft, Weakening, attribute, change
 from support.hand_made import Json, resource, stack, write_assembly
 

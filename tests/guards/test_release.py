@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from moto import mock_aws
 from moto.kms.utils import ECDSAPrivateKey
+
 from signalbox_guards.canonical import digest
 from signalbox_guards.release.archive import pack, unpack
 from support.assemblies import Draft, change
@@ -237,12 +238,12 @@ def kms_key(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
-        kms = boto3.client("kms", region_name="us-west-2")  # pyright: ignore[reportUnknownMemberType]
+        kms: Any = boto3.client("kms", region_name="us-west-2")  # pyright: ignore[reportUnknownMemberType]
         yield kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
 
 
 def _public_key(arn: str, path: Path) -> Path:
-    kms = boto3.client("kms", region_name="us-west-2")  # pyright: ignore[reportUnknownMemberType]
+    kms: Any = boto3.client("kms", region_name="us-west-2")  # pyright: ignore[reportUnknownMemberType]
     key = serialization.load_der_public_key(kms.get_public_key(KeyId=arn)["PublicKey"])
     path.write_bytes(key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
     return path

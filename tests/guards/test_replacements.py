@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from signalbox_guards.acceptances import Acceptances
 from signalbox_guards.assembly import Assembly
 from signalbox_guards.changes import Change, Kind
@@ -273,14 +274,13 @@ def test_an_acceptance_holds_for_the_state_it_names_and_for_no_other() -> None:
 
 
 def test_values_of_parameters_are_compared_by_their_defaults() -> None:
-    def built(value: object, **sections: Json) -> Assembly:
-        return assembly(stack("s", {"Logs": resource("AWS::Logs::LogGroup", {"LogGroupName": value})}, **sections))
+    def built(value: object, parameter: Json | None = None) -> Assembly:
+        group = resource("AWS::Logs::LogGroup", {"LogGroupName": value})
+        return assembly(stack("s", {"Logs": group}, Parameters={"Name": parameter or {"Type": "String"}}))
 
     plain = built("/app/us-east-1")
-    by_parameter = built(
-        {"Fn::Sub": "/${Name}/${AWS::Region}"}, Parameters={"Name": {"Type": "String", "Default": "app"}}
-    )
-    unknown = built({"Fn::Sub": "/${Name}/${AWS::Region}"}, Parameters={"Name": {"Type": "String"}})
+    by_parameter = built({"Fn::Sub": "/${Name}/${AWS::Region}"}, {"Type": "String", "Default": "app"})
+    unknown = built({"Fn::Sub": "/${Name}/${AWS::Region}"})
 
     assert changes(plain, by_parameter) == {}
     assert changes(unknown, unknown) == {}

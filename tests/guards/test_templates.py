@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from signalbox_guards.assembly import read_assembly, read_matrix
 from signalbox_guards.errors import BadInput
 from signalbox_guards.templates import normalised, normalised_text, plain
@@ -24,7 +25,7 @@ def test_a_plain_template_has_no_trace_of_the_cdk(pristine: Draft) -> None:
 
 
 def test_metadata_of_others_stays() -> None:
-    metadata = {"aws:cdk:path": "a/b", "cfn-lint": {"config": {}}}
+    metadata: dict[str, Any] = {"aws:cdk:path": "a/b", "cfn-lint": {"config": {}}}
     template = {"Resources": {"Key": resource("AWS::KMS::Key", Metadata=metadata)}}
 
     assert plain(template)["Resources"]["Key"]["Metadata"] == {"cfn-lint": {"config": {}}}
@@ -83,7 +84,7 @@ def test_stacks_come_after_those_that_they_depend_on(matrix: Path) -> None:
     assert names.index("network") < names.index("data") < names.index("service")
 
 
-HIDING = [
+HIDING: list[tuple[dict[str, Any], str]] = [
     ({"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}, "Transform"),
     ({"Resources": {"Inner": {"Type": "AWS::CloudFormation::Stack"}}}, "nested stack"),
     ({"Resources": {"Inner": {}}}, "no Type"),
