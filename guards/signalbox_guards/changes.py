@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 
 class Kind(StrEnum):
@@ -35,6 +35,7 @@ class Change(BaseModel):
     def address(self) -> str:
         return f"{self.stack}/{self.logical_id}"
 
+    @computed_field
     @property
     def fails(self) -> bool:
         return self.guarded and self.accepted is None

@@ -159,17 +159,10 @@ class Intrinsics:
 
     def _stack_output(self, stack: Stack, value: Any) -> Any:
         table: Json = self.resolve(stack, value)
+        wanted = (table.get("StackName"), table.get("Region", stack.region))
         for owner in self._assembly.stacks.values():
             output = owner.outputs.get(str(table.get("OutputName")))
-            if (
-                output
-                and owner.stack_name == table.get("StackName")
-                and table.get("Region", owner.region)
-                in (
-                    None,
-                    owner.region,
-                )
-            ):
+            if output and (owner.stack_name, owner.region) == wanted:
                 return self.resolve(owner, output.get("Value"))
         return {"Fn::GetStackOutput": value}
 

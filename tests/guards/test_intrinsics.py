@@ -49,6 +49,10 @@ CASES: list[tuple[Any, Any]] = [
     ({"Fn::ImportValue": "owner:vpc"}, VPC),
     ({"Fn::ImportValue": "other:vpc"}, {"Fn::ImportValue": "other:vpc"}),
     ({"Fn::GetStackOutput": {"StackName": "owner", "OutputName": "Id"}}, VPC),
+    (
+        {"Fn::GetStackOutput": {"StackName": "owner", "OutputName": "Id", "Region": "eu-west-1"}},
+        {"Fn::GetStackOutput": {"StackName": "owner", "OutputName": "Id", "Region": "eu-west-1"}},
+    ),
     ({"Ref": "AWS::Region"}, "us-east-1"),
     ({"Ref": "AWS::Partition"}, "aws"),
     ({"Ref": "AWS::AccountId"}, "000000000000"),

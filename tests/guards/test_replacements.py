@@ -120,7 +120,7 @@ def upgrade(pristine: Draft, tmp_path: Path, command: Any) -> Compare:
         old, new = pristine.write(tmp_path / "old"), draft.write(tmp_path / "new")
         outcome = command("replacements", old, new, "-o", "json")
         found: list[dict[str, Any]] = json.loads(outcome.out)
-        assert outcome.code == (7 if any(it["guarded"] for it in found) else 0)
+        assert outcome.code == (7 if any(it["fails"] for it in found) else 0)
         return found
 
     return run
