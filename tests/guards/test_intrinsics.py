@@ -81,6 +81,14 @@ def test_a_value_resolves_as_far_as_it_can_be_told(value: Any, wanted: Any) -> N
     assert RESOLVER.resolve(USER, value) == wanted
 
 
+def test_parameters_and_exports_of_another_region_are_not_ours() -> None:
+    far = stack("far", {}, region="eu-west-1", **SECTIONS)
+    resolver = Intrinsics(assembly(OWNER, far))
+
+    assert resolver.resolve(far, {"Ref": "Stored"}) == {"Parameter": "/app/vpc"}
+    assert resolver.resolve(far, {"Fn::ImportValue": "owner:vpc"}) == {"Fn::ImportValue": "owner:vpc"}
+
+
 def test_no_value_is_absent() -> None:
     assert RESOLVER.resolve(USER, {"Ref": "AWS::NoValue"}) is ABSENT
 

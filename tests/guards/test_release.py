@@ -195,14 +195,25 @@ def _tar(names: list[str]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"no archive", _tar(["signalbox-1/../../etc/passwd"]), _tar(["signalbox-1/a", "other/b"]), _tar(["a"]), _tar([])],
+    ("content", "told"),
+    [
+        (b"no archive", "wanted a release archive"),
+        (_tar(["signalbox-1/../../etc/passwd"]), "wanted plain files in one folder"),
+        (_tar(["signalbox-1/a", "signalbox-1/a"]), "each once"),
+        (_tar(["signalbox-1/a", "other/b"]), "wanted everything in a folder"),
+        (_tar(["a"]), "wanted plain files in one folder"),
+        (_tar([]), "wanted everything in a folder"),
+        (_tar(["signalbox-1/a"]), "at least one configuration"),
+    ],
 )
-def test_what_is_no_release_archive_is_bad_input(content: bytes, tmp_path: Path, command: Any) -> None:
+def test_what_is_no_release_archive_is_bad_input(content: bytes, told: str, tmp_path: Path, command: Any) -> None:
     file = tmp_path / "file.tar.gz"
     file.write_bytes(content)
 
-    assert command("replacements", file, file).code == 2
+    outcome = command("replacements", file, file)
+
+    assert outcome.code == 2
+    assert told in outcome.err
 
 
 def test_a_version_that_is_no_file_name_is_bad_input(matrix: Path, tmp_path: Path, command: Any) -> None:
