@@ -148,9 +148,7 @@ def _epoch() -> int:
     """The time that everything in the image bears: SOURCE_DATE_EPOCH, else that of the commit."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    done = subprocess.run(
-        ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Failure(INVALID, "SOURCE_DATE_EPOCH: not set, and this is no git checkout that would tell a time")
     return int(done.stdout)
@@ -193,7 +191,8 @@ def _built(folder: Path) -> Layout:
 def _push(image: Layout, repository: str, tag: str) -> None:
     """Push unless it is there, and read it back. Raises Failure."""
     there = f"docker://{repository}:{tag}"
-    verify = f"--tls-verify={str(not is_loopback(repository.split('/')[0].split(':')[0])).lower()}"
+    here = is_loopback(repository.partition("/")[0].partition(":")[0])  # a registry for tests, without TLS
+    verify = f"--tls-verify={str(not here).lower()}"
     if _remote_digest(there, verify) is None:
         source = f"oci:{image.folder}:{_name(image)}"
         target = f"--dest-{verify.removeprefix('--')}"

@@ -13,13 +13,19 @@ from datetime import UTC, datetime
 from email import message_from_string
 from email.message import Message
 from pathlib import PurePosixPath
+from typing import Any
 
-from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model import bom, component
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from oci_layout import Layout
+
+# Any: a decorator of the library hides the classes' parameters from type checkers.
+Bom: Any = bom.Bom
+BomMetaData: Any = bom.BomMetaData
+Component: Any = component.Component
+ComponentType = component.ComponentType
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 _DPKG = PurePosixPath("/var/lib/dpkg")
@@ -35,22 +41,22 @@ def describe(image: Layout, *, at: datetime) -> str:
         bom_ref=image.digest,
         purl=PackageURL("oci", None, "signalbox", image.digest, {"arch": image.config["architecture"]}),
     )
-    bom = Bom(
+    made = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, image.digest),
         metadata=BomMetaData(timestamp=at.astimezone(UTC), component=subject),
         components=[*_interpreter(image), *_packages(image)],
     )
-    bom.register_dependency(subject, bom.components)
-    return JsonV1Dot6(bom).output_as_string(indent=2)
+    made.register_dependency(subject, made.components)
+    return JsonV1Dot6(made).output_as_string(indent=2)
 
 
-def _interpreter(image: Layout) -> Iterator[Component]:
+def _interpreter(image: Layout) -> Iterator[Any]:
     variables = dict(v.split("=", 1) for v in image.config["config"].get("Env", []))
     if version := variables.get("PYTHON_VERSION"):
         yield _component("python", version, "generic", None, {})
 
 
-def _packages(image: Layout) -> Iterator[Component]:
+def _packages(image: Layout) -> Iterator[Any]:
     architecture = image.config["architecture"]
     for path, content in sorted(image.files(_is_record).items()):
         text = content.decode(errors="replace")
@@ -75,6 +81,6 @@ def _is_installed(facts: Message) -> bool:
     return str(facts.get("Status", "install ok installed")).endswith(" installed")
 
 
-def _component(name: str, version: str, kind: str, vendor: str | None, qualifiers: dict[str, str]) -> Component:
+def _component(name: str, version: str, kind: str, vendor: str | None, qualifiers: dict[str, str]) -> Any:
     purl = PackageURL(kind, vendor, name, version, qualifiers)
     return Component(name=name, version=version, type=ComponentType.LIBRARY, purl=purl, bom_ref=purl.to_string())
