@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
-
-from cyclopts import Parameter
+from typing import Any, TypeVar
 
 from signalbox import ids, login, settings
 from signalbox.access.principals import OPERATOR
@@ -17,13 +13,12 @@ from signalbox.control import leases, projects
 from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey
 from signalbox.op import Op
+from signalbox.output import Output, answer
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 from signalbox.store.migrate import migrate as apply_migrations
 
 T = TypeVar("T")
-
-Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 
 
 def serve() -> None:
@@ -118,8 +113,3 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 async def _with_database(given: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
     async with Database(given.database_url.get_secret_value(), size=3, password=login.password(given)) as db:
         return await work(db)
-
-
-def answer(output: Output, facts: dict[str, Any], text: str) -> None:
-    """Print what a command has found, for people or for machines."""
-    sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")

@@ -7,8 +7,9 @@ import ssl
 from typing import Literal
 from urllib.parse import urlsplit
 
-from signalbox.commands import Output, answer, configured
+from signalbox import settings as configuration
 from signalbox.errors import Invalid
+from signalbox.output import Output, answer
 from signalbox.reconcile import heartbeat
 from signalbox.settings import Settings, Tls
 from signalbox_wire.loopback import is_loopback
@@ -32,7 +33,7 @@ def health(process: Literal["serve", "reconcile"] = "serve", *, url: str | None 
         `json` for machines.
 
     """
-    settings = configured()
+    settings = configuration.load()
     reason = heartbeat.trouble(settings) if process == "reconcile" else _trouble(settings, url)
     answer(output, {"healthy": reason is None, "reason": reason}, reason or "healthy")
     return 0 if reason is None else 1

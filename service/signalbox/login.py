@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 from signalbox.errors import Invalid, Unavailable
 from signalbox.settings import DatabaseLogin, Settings
@@ -56,7 +56,7 @@ def _signer(region: str) -> _Signer:
         from botocore.session import get_session  # noqa: PLC0415  # half a second, and only on AWS
     except ImportError as e:
         raise Invalid("SIGNALBOX_DATABASE_LOGIN=iam: botocore is not installed", hint="signalbox[aws]") from e
-    return get_session().create_client("rds", region_name=region)
+    return cast("_Signer", get_session().create_client("rds", region_name=region))
 
 
 def _token(signer: _Signer, host: str, port: int, user: str) -> str:

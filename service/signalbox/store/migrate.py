@@ -23,10 +23,11 @@ from signalbox.store.db import Tx
 
 _log = logger("migrate")
 
-_LOCK = 0x51_67_6E_61_6C  # any constant: names the advisory lock of this program's migrations
+LOCK = 0x51_67_6E_61_6C  # any constant: names the advisory lock of this program's migrations
 
-_PATIENCE = "120s"
+PATIENCE = timedelta(seconds=120)
 """How long to wait for another migrator."""
+_MILLISECOND = timedelta(milliseconds=1)
 _AGAIN_SECONDS = 1.0
 
 _TABLE = """
@@ -50,8 +51,8 @@ def migrate(conninfo: str, *, app_role: str | None = None, wait: timedelta = tim
     """
     with _connected(conninfo, until=time.monotonic() + wait.total_seconds()) as connection:
         try:
-            connection.execute(f"SET lock_timeout = '{_PATIENCE}'")
-            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{PATIENCE / _MILLISECOND:.0f}ms",))
+            connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
             applied = _apply(connection)
             if app_role is not None:
                 roles.establish(connection, app_role)
