@@ -168,8 +168,12 @@ def _podman(arguments: Sequence[str], layout: Path, at: int) -> None:
     name = layout.with_name("id")
     own = ["--format", "oci", "--timestamp", str(at), "--identity-label=false", "--iidfile", str(name)]
     _run(["podman", "build", *arguments, *own, str(ROOT)])
-    _run(["podman", "push", "--quiet", name.read_text().strip(), f"oci:{layout}:{Layout.NAME}"])
+    identity = name.read_text().strip()
     name.unlink()
+    try:
+        _run(["podman", "push", "--quiet", identity, f"oci:{layout}:{Layout.NAME}"])
+    finally:
+        _run(["podman", "rmi", identity])
 
 
 def _run(command: Sequence[str]) -> None:

@@ -32,10 +32,7 @@ def url(postgres: Server) -> Generator[str]:
     with postgres.database(migrated=False) as made:
         migrate(made, app_role=APP)
         yield made
-        with psycopg.connect(made) as connection:
-            connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(APP)))
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(APP)))
+        postgres.drop_role(APP, made)
 
 
 def as_app(url: str) -> str:
