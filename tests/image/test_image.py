@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from support.checkout import free_port, until
-from support.containers import Built, Podman, build, image_tool
+from support.containers import PLATFORM, PYTHON_IMAGE, UV_IMAGE, Built, Podman, build, image_tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -160,9 +160,8 @@ def test_a_registry_that_has_something_else_under_the_name_is_told(
     tag = f"image-{built.digest.removeprefix('sha256:')[:16]}"
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "Containerfile").write_text("FROM scratch\nCOPY Containerfile /\n")
-    engine("build", "--layers=false", "--tag", "localhost/signalbox-test/other", str(tmp_path / "other"))
+    engine("build", "--tag", "localhost/signalbox-test/other", str(tmp_path / "other"))
     engine("push", "--tls-verify=false", "localhost/signalbox-test/other", f"{repository}:{tag}")
-    engine("rmi", "localhost/signalbox-test/other")
 
     done = image_tool("publish", repository, "--folder", str(built.folder), environment=engine.environment)
 
@@ -187,8 +186,9 @@ def test_publishing_to_nowhere_is_a_sentence_and_an_exit_code(
 
 
 def test_a_bundle_of_another_digest_ends_the_build(engine: Podman, bundle: Path, tmp_path: Path) -> None:
-    words = ["--python-image", "localhost/signalbox-test/python:base", "--uv-image", "localhost/signalbox-test/uv:base"]
+    words = ["--python-image", PYTHON_IMAGE, "--uv-image", UV_IMAGE]
     words += ["--rds-bundle", str(bundle), "--rds-bundle-sha256", "0" * 64, "--folder", str(tmp_path / "x")]
+    words += ["--platform", PLATFORM]
 
     done = image_tool("build", *words, environment=engine.environment)
 
