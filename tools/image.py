@@ -119,7 +119,7 @@ def publish(repository: str, *, folder: Path = FOLDER, output: Output = "text") 
         `json` for machines.
 
     """
-    if not re.fullmatch(r"[\w.-]+(:\d+)?(/[a-z0-9._-]+)+", repository):
+    if not re.fullmatch(r"[\w-]+([.:][\w-]+)+(/[a-z0-9._-]+)+", repository):
         raise Failure(INVALID, f"wanted REGISTRY/NAME without tag or digest, got {repository!r}")
     if shutil.which("skopeo") is None:
         raise Failure(UNAVAILABLE, "skopeo is missing, which pushes images and reads them back: install it")

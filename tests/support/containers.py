@@ -103,6 +103,11 @@ class Podman:
 @contextmanager
 def podman(folder: Path) -> Generator[Podman]:
     """Podman with a storage of its own and the base images in it; nothing is left in it."""
+    missing = [
+        tool for tool in ("podman", "skopeo", "runc", "debootstrap", "docker-registry") if not shutil.which(tool)
+    ]
+    assert not missing, f"the tests of the image need {', '.join(missing)}: Debian has packages of these names"
+    assert os.geteuid() == 0, "the tests of the image need root, for debootstrap and for podman without a session"
     _CACHE.mkdir(parents=True, exist_ok=True)
     (folder / "containers.conf").write_text(_CONFIGURATION)
     (folder / "storage.conf").write_text(_STORAGE)
