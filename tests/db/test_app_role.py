@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -166,4 +167,4 @@ def test_the_owner_or_an_administrator_is_refused_as_the_role(url: str) -> None:
 
 def test_many_migrators_at_once_give_the_rights_once(url: str) -> None:
     with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(lambda _: migrate(url, app_role=APP), range(12))) == [[]] * 12
+        assert list(pool.map(partial(migrate, app_role=APP), [url] * 12)) == [[]] * 12

@@ -163,7 +163,11 @@ async def test_without_credentials_the_database_is_unavailable_and_connecting_is
         def generate_db_auth_token(self, **_: object) -> str:
             raise NoCredentialsError
 
-    monkeypatch.setattr(login, "_signer", lambda _: Signer())
+    def signer(region: str) -> Signer:
+        assert region == ON_AWS["AWS_REGION"]
+        return Signer()
+
+    monkeypatch.setattr(login, "_signer", signer)
     password = login.password(IAM, ON_AWS)
     with capture_logs() as logs:
         hints = asyncio.create_task(Hub(database_url, stream_max_age=TTL, password=password).run())

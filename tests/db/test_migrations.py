@@ -52,7 +52,7 @@ def test_a_database_that_is_not_there_is_unavailable() -> None:
 
 def test_a_database_that_lets_nobody_in_yet_is_awaited(postgres: Server) -> None:
     with postgres.database() as url, psycopg.connect(postgres.url(), autocommit=True) as administrator:
-        name = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["dbname"])  # pyright: ignore[reportArgumentType]
+        name = sql.Identifier(url.removeprefix("postgresql:///").partition("?")[0])
         administrator.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
