@@ -182,10 +182,12 @@ class Operation:
 
     def _change_back(self, kind: Kind, before: Resource, after: Resource) -> None:
         target = target_of(self._stack, before, self._account)
-        # A property that the failed update added has no former value: what the service holds for it stays.
         target.former = after.properties
-        added = {name: value for name, value in after.properties.items() if name not in before.properties}
-        target.properties = before.properties | added
+        # A property that the failed update added has no former value: what the service holds for it stays.
+        added = after.properties.keys() - before.properties.keys()
+        if kind.takes_all:
+            added &= {*kind.after, *kind.change}
+        target.properties = before.properties | {name: after.properties[name] for name in added}
         try:
             kind.update(target)
         except Exception as error:

@@ -77,6 +77,8 @@ def _fit_scalar(shape: Shape, value: Any, path: str) -> Any:
             raise NoHome(f"{path}: got {value!r}, wanted a number") from None
     if shape.type_name == "string":
         return text(value)
+    if shape.type_name == "blob":
+        return value if isinstance(value, bytes) else text(value).encode()
     raise NoHome(f"{path}: a value of type {shape.type_name} cannot be written in a template")
 
 
@@ -151,4 +153,6 @@ def _parsed(document: str) -> Any:
 def _scalar(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, bytes):
+        value = value.decode()
     return "" if value is None else text(value)
