@@ -7,7 +7,7 @@ back, and what is to be removed or replaced is deleted only after everything els
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from signalbox_emulator import capabilities
 from signalbox_emulator.aws import Account
@@ -139,6 +139,8 @@ class Operation:
             complete[kind.name] = _invented_name(self._stack, resource, kind)
         if kind.tags:
             own = complete.get("Tags", [])
+            if isinstance(own, dict):  # as some types write them
+                own = [{"Key": key, "Value": value} for key, value in cast("JsonObject", own).items()]
             keys = {tag["Key"] for tag in own}
             tags = own + [{"Key": k, "Value": v} for k, v in self._desired.tags.items() if k not in keys]
             if tags:

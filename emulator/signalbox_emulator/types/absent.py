@@ -20,18 +20,21 @@ def absent(
     *,
     physical_id: str,
     rename: Mapping[str, str] | None = None,
+    apart: Mapping[str, Callable[[Target, Any], None]] | None = None,
     name: str = "",
     replace: frozenset[str] = frozenset(),
     attributes: Mapping[str, Callable[[Target], object]] | None = None,
 ) -> Kind:
     """Return the row of a type whose properties `operation` would take.
 
-    `physical_id` is a pattern with {name} (the property `name`), {code} (random), {region} and {account}.
+    `physical_id` is a pattern with {name} (the property `name`), {code} (random), {region} and {account}; `apart` are
+    the properties that other calls would take.
     """
-    members = dict(rename or {})
+    members, others = dict(rename or {}), dict(apart or {})
 
     def check(target: Target) -> None:
-        target.fitted(service, operation, {members.get(key, key): value for key, value in target.properties.items()})
+        own = {members.get(key, key): value for key, value in target.properties.items() if key not in others}
+        target.fitted(service, operation, own)
 
     def create(target: Target) -> str:
         check(target)
@@ -45,6 +48,7 @@ def absent(
         create=create,
         delete=None,
         rename=members,
+        after=others,
         modify=check,
         replace=replace,
         name=name,
@@ -59,6 +63,15 @@ def unsent(service: str, operation: str, member: str = "") -> Callable[[Target, 
         target.fitted(service, operation, value if member == "" else {member: value})
 
     return step
+
+
+def _check_firewall_rules(target: Target, rules: Any) -> None:
+    for rule in rules:
+        target.fitted("route53resolver", "create_firewall_rule", rule)
+
+
+def _check_standard(target: Target, arn: Any) -> None:
+    target.fitted("securityhub", "batch_enable_standards", {"StandardsSubscriptionRequests": [{"StandardsArn": arn}]})
 
 
 def _id(target: Target) -> str:
@@ -105,6 +118,7 @@ KINDS = (
         "route53resolver",
         "create_firewall_domain_list",
         physical_id="rslvr-fdl-{code}",
+        apart={"Domains": unsent("route53resolver", "update_firewall_domains", "Domains")},
         attributes={"Id": _id},
     ),
     absent(
@@ -112,6 +126,7 @@ KINDS = (
         "route53resolver",
         "create_firewall_rule_group",
         physical_id="rslvr-frg-{code}",
+        apart={"FirewallRules": _check_firewall_rules},
         attributes={"Id": _id},
     ),
     absent(
@@ -127,6 +142,7 @@ KINDS = (
         "securityhub",
         "batch_enable_standards",
         physical_id="arn:aws:securityhub:{region}:{account}:subscription/{code}",
+        apart={"StandardsArn": _check_standard},
         replace=frozenset({"StandardsArn"}),
         attributes={"StandardsSubscriptionArn": _id},
     ),

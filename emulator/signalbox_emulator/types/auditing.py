@@ -119,7 +119,9 @@ KINDS = (
         create=_create_recorder,
         name="Name",
         name_length=256,
-        read=Read("describe_configuration_recorders", {"ConfigurationRecorderNames": [ID]}, "ConfigurationRecorders[0]"),
+        read=Read(
+            "describe_configuration_recorders", {"ConfigurationRecorderNames": [ID]}, "ConfigurationRecorders[0]"
+        ),
         delete=_delete_recorder,
         modify=_put_recorder,
         replace=frozenset({"Name"}),
@@ -155,6 +157,7 @@ KINDS = (
         read=Read("describe_hub", {"HubArn": ID}, "@"),
         delete=Call("disable_security_hub"),
         after={"AutoEnableControls": unsent("securityhub", "update_security_hub_configuration", "AutoEnableControls")},
+        unread=frozenset({"EnableDefaultStandards"}),
         replace=frozenset({"EnableDefaultStandards", "ControlFindingGenerator"}),
         attributes={"ARN": "HubArn", "SubscribedAt": "SubscribedAt"},
     ),

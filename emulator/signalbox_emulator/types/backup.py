@@ -3,13 +3,20 @@
 from typing import Any
 
 from signalbox_emulator.types.absent import unsent
-from signalbox_emulator.types.kind import ALL, ID, Call, Kind, Read, Target
-from signalbox_emulator.types.tagging import read_tags, tag_calls
+from signalbox_emulator.types.kind import ID, Call, Kind, Read, Target
+from signalbox_emulator.types.tagging import arn_of, tag_calls
 
 JsonObject = dict[str, Any]
 
 _DAY = 86400
-_VAULT_ARN = "arn:aws:backup:{region}:{account}:backup-vault:{id}"
+
+
+def _arn(noun: str) -> str:
+    return f"arn:aws:backup:{{region}}:{{account}}:{noun}:{{id}}"
+
+
+def _read_tags(noun: str) -> Read:
+    return Read("list_tags", {"ResourceArn": arn_of(_arn(noun))}, "Tags")
 
 
 def _lock(target: Target, value: JsonObject) -> None:
@@ -47,14 +54,14 @@ KINDS = (
         create="create_backup_vault",
         ref="BackupVaultName",
         read=Read("describe_backup_vault", {"BackupVaultName": ID}, "@"),
-        reads={"LockConfiguration": _read_lock, "BackupVaultTags": read_tags(_VAULT_ARN)},
+        reads={"LockConfiguration": _read_lock, "BackupVaultTags": _read_tags("backup-vault")},
         delete=Call("delete_backup_vault", {"BackupVaultName": ID}),
         after={
             "AccessPolicy": unsent("backup", "put_backup_vault_access_policy", "Policy"),
             "LockConfiguration": _lock,
             "Notifications": unsent("backup", "put_backup_vault_notifications"),
         },
-        change={"BackupVaultTags": tag_calls(_VAULT_ARN).add},
+        change={"BackupVaultTags": tag_calls(_arn("backup-vault")).add},
         replace=frozenset({"BackupVaultName", "EncryptionKeyArn"}),
         attributes={"BackupVaultArn": "BackupVaultArn", "BackupVaultName": "BackupVaultName"},
     ),
@@ -63,15 +70,12 @@ KINDS = (
         service="backup",
         create=_create_plan,
         read=Read("get_backup_plan", {"BackupPlanId": ID}, "@"),
-        reads={
-            "BackupPlanTags": read_tags(
-                lambda target: f"arn:aws:backup:{target.region}:{target.account}:backup-plan:{target.id}"
-            )
-        },
+        reads={"BackupPlanTags": _read_tags("backup-plan")},
         expects={"BackupPlan": lambda target: _plan(target.properties["BackupPlan"])},
         delete=Call("delete_backup_plan", {"BackupPlanId": ID}),
+        change={"BackupPlanTags": tag_calls(_arn("backup-plan")).add},
         # moto has no call that changes a plan; AWS keeps its id.
-        replace=ALL,
+        replace=frozenset({"BackupPlan"}),
         attributes={"BackupPlanArn": "BackupPlanArn", "BackupPlanId": "BackupPlanId", "VersionId": "VersionId"},
     ),
 )

@@ -8,8 +8,17 @@ JsonObject = dict[str, Any]
 
 
 def _create(target: Target) -> str:
-    target.send("codebuild", "create_project", target.properties)
+    source = target.properties["Source"]
+    if source["Type"] == "NO_SOURCE":
+        # moto wants a location of a project that has no source, too.
+        source = {"Location": "none", **source}
+    target.send("codebuild", "create_project", {**target.properties, "Source": source})
     return target.properties["Name"]
+
+
+def _key_arn(target: Target) -> str:
+    key = target.properties["EncryptionKey"]
+    return key if key.startswith("arn:") else f"arn:aws:kms:{target.region}:{target.account}:{key}"
 
 
 def _change(target: Target) -> None:
@@ -26,6 +35,8 @@ KINDS = (
         name="Name",
         name_length=150,
         read=Read("batch_get_projects", {"names": [ID]}, "projects[0]"),
+        # The API answers the ARN of what a template names as an alias.
+        expects={"EncryptionKey": _key_arn},
         delete=Call("delete_project", {"name": ID}),
         modify=_change,
         replace=frozenset({"Name"}),

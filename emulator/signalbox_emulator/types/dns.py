@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+from signalbox_emulator.types.absent import unsent
 from signalbox_emulator.types.kind import ALL, ID, Call, Kind, Read, Target
 from signalbox_emulator.types.shapes import NoHome
 
@@ -85,7 +86,10 @@ KINDS = (
         )["ResolverQueryLogConfig"]["Id"],
         name="Name",
         read=Read("get_resolver_query_log_config", {"ResolverQueryLogConfigId": ID}, "ResolverQueryLogConfig"),
-        delete=Call("delete_resolver_query_log_config", {"ResolverQueryLogConfigId": ID}),
+        # moto can neither delete one nor end its association.
+        delete=lambda target, _: unsent(
+            "route53resolver", "delete_resolver_query_log_config", "ResolverQueryLogConfigId"
+        )(target, target.id),
         replace=ALL,
         attributes={"Id": "Id", "Arn": "Arn"},
     ),
@@ -99,8 +103,8 @@ KINDS = (
             {"ResolverQueryLogConfigAssociationId": ID},
             "ResolverQueryLogConfigAssociation",
         ),
-        delete=lambda target, _: target.send(
-            "route53resolver", "disassociate_resolver_query_log_config", target.properties
+        delete=lambda target, _: unsent("route53resolver", "disassociate_resolver_query_log_config")(
+            target, target.properties
         ),
         replace=ALL,
         attributes={"Id": "Id"},

@@ -35,6 +35,12 @@ def _set_managed_policies(target: Target, arns: list[str]) -> None:
         iam.attach_role_policy(RoleName=target.id, PolicyArn=arn)
 
 
+def _read_managed_policies(target: Target) -> list[str]:
+    """Return those of the role's own that are attached: AWS::IAM::ManagedPolicy attaches others."""
+    attached = target.client("iam").list_attached_role_policies(RoleName=target.id)["AttachedPolicies"]
+    return [policy["PolicyArn"] for policy in attached if policy["PolicyArn"] in target.properties["ManagedPolicyArns"]]
+
+
 def _delete_role(target: Target, _policy: str) -> None:
     iam = target.client("iam")
     for policy in target.properties.get("Policies", []):
@@ -110,7 +116,7 @@ KINDS = (
         read=Read("get_role", {"RoleName": ID}, "Role"),
         reads={
             "Policies": _read_inline_policies,
-            "ManagedPolicyArns": Read("list_attached_role_policies", {"RoleName": ID}, "AttachedPolicies[].PolicyArn"),
+            "ManagedPolicyArns": _read_managed_policies,
             "PermissionsBoundary": "PermissionsBoundary.PermissionsBoundaryArn",
         },
         delete=_delete_role,
@@ -119,7 +125,7 @@ KINDS = (
             "PermissionsBoundary": Call(
                 "put_role_permissions_boundary", {"RoleName": ID, "PermissionsBoundary": VALUE}
             ),
-            "AssumeRolePolicyDocument": Call("update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE})
+            "AssumeRolePolicyDocument": Call("update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE}),
         },
         modify=Call("update_role", {"RoleName": ID}),
         replace=frozenset({"RoleName", "Path"}),

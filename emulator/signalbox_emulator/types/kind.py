@@ -132,6 +132,8 @@ class Kind:
     """Properties whose change needs a new resource."""
     at_deletion: frozenset[str] = frozenset()
     """Properties that no service stores: CloudFormation itself uses them, when it deletes the resource."""
+    unread: frozenset[str] = frozenset()
+    """Properties that the service takes and that its API never answers, in AWS neither."""
     reads: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     """Property -> where it reads back, for those that do not under their own name in the resource."""
     expects: Mapping[str, Callable[[Target], Any]] = field(default_factory=dict[str, "Callable[[Target], Any]"])
@@ -171,7 +173,7 @@ class Kind:
         """Return the paths of the properties that do not read back as they were sent."""
         paths: list[str] = []
         for name, value in target.properties.items():
-            if name in self.at_deletion:
+            if name in self.at_deletion | self.unread:
                 continue
             reader = self.reads.get(name, self.rename.get(name, name))
             if isinstance(reader, str):
@@ -205,7 +207,8 @@ class Kind:
         for name in sorted(stepwise):
             self._step(target, steps[name], target.properties[name])
         if rest and isinstance(self.modify, Call):
-            sent = self._own(target) if self.whole else rest | (self.always & target.properties.keys())
+            takes = {name for name in self._own(target) if self._modifies(target, name)}
+            sent = takes if self.whole else rest | (self.always & takes)
             changes = {self.rename.get(n, n): target.properties[n] for n in sent}
             self._call(target, self.modify.operation, self._fill(self.modify.arguments, target, None) | changes)
         elif rest and self.modify:

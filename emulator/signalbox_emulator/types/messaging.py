@@ -34,9 +34,7 @@ def _sns_steps(operation: str, member: str, names: tuple[str, ...]) -> dict[str,
 
 def _set_topic_policy(target: Target, topics: list[str], policy: Any) -> None:
     for topic in topics:
-        target.client("sns").set_topic_attributes(
-            TopicArn=topic, AttributeName="Policy", AttributeValue=text(policy)
-        )
+        target.client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=text(policy))
 
 
 def _topic_policies(target: Target) -> JsonObject:

@@ -22,6 +22,13 @@ def _read_filter(target: Target) -> Any:
     return next((item for item in found if item["filterName"] == target.id), {})
 
 
+def _change_filter(target: Target) -> None:
+    """Delete it first: moto keeps the former beside a new one of the same name."""
+    logs = target.client("logs")
+    logs.delete_metric_filter(logGroupName=target.properties["LogGroupName"], filterName=target.id)
+    target.send("logs", "put_metric_filter", target.properties)
+
+
 def _read_policy(target: Target) -> Any:
     found = target.client("logs").describe_resource_policies()["resourcePolicies"]
     return next((item for item in found if item["policyName"] == target.id), {})
@@ -42,7 +49,9 @@ KINDS = (
         delete=Call("delete_log_group", {"logGroupName": ID}),
         after={"RetentionInDays": Call("put_retention_policy", {"logGroupName": ID, "retentionInDays": VALUE})},
         change={
-            "DeletionProtectionEnabled": unsent("logs", "put_log_group_deletion_protection", "deletionProtectionEnabled"),
+            "DeletionProtectionEnabled": unsent(
+                "logs", "put_log_group_deletion_protection", "deletionProtectionEnabled"
+            ),
             "KmsKeyId": Call("associate_kms_key", {"logGroupName": ID, "kmsKeyId": VALUE}),
         },
         replace=frozenset({"LogGroupName", "LogGroupClass"}),
@@ -65,8 +74,7 @@ KINDS = (
         name_length=512,
         read=_read_filter,
         delete=Call("delete_metric_filter", {"logGroupName": prop("LogGroupName"), "filterName": ID}),
-        modify=Call("put_metric_filter", {"filterName": ID}),
-        whole=True,
+        modify=_change_filter,
         replace=frozenset({"FilterName", "LogGroupName"}),
     ),
     Kind(

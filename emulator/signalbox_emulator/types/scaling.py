@@ -70,8 +70,8 @@ def _put_policy(target: Target) -> str:
 
 
 def _read_policy(target: Target) -> JsonObject:
-    sent = {**_named(target), "PolicyNames": [target.properties["PolicyName"]]}
-    policy = next(iter(target.send(_SERVICE, "describe_scaling_policies", sent)["ScalingPolicies"]), {})
+    found = target.send(_SERVICE, "describe_scaling_policies", _named(target))["ScalingPolicies"]
+    policy = next((item for item in found if item["PolicyName"] == target.properties["PolicyName"]), {})
     if "ScalingTargetId" in target.properties and policy:
         members = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         return {**policy, "ScalingTargetId": "|".join(policy[name] for name in members)}
@@ -105,6 +105,6 @@ KINDS = (
         ),
         modify=_update_policy,
         replace=frozenset({"PolicyName", "ScalingTargetId", *_TARGET}),
-        attributes={"Arn": lambda target: target.id},
+        attributes={"Arn": "PolicyARN"},
     ),
 )

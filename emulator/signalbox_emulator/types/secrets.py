@@ -77,8 +77,7 @@ KINDS = (
         delete=Call("delete_resource_policy", {"SecretId": prop("SecretId")}),
         modify=Call("put_resource_policy", {"SecretId": prop("SecretId")}),
         whole=True,
-        # It says how the policy is checked when it is put.
-        at_deletion=frozenset({"BlockPublicPolicy"}),
+        unread=frozenset({"BlockPublicPolicy"}),
         replace=frozenset({"SecretId"}),
         attributes={"Id": lambda target: target.id},
     ),
