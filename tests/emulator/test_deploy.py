@@ -94,7 +94,7 @@ def test_deploy_again_change_and_forget(project: Project) -> None:
         sys.executable,
         "-m",
         "signalbox_emulator",
-        "destroy",
+        "forget",
         "--state-dir",
         str(project.state_dir),
         "-o",

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["lost", "absent", "invented", "patched"]
-"""lost: moto takes it and does not answer it. absent: moto has no such resource. invented: moto answers what nobody set or did. patched: our change."""
+"""lost: moto takes it and does not answer it. absent: moto has no such resource. invented: moto answers what nobody set
+or did. patched: our change."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from signalbox_emulator import capabilities
 from signalbox_emulator.aws import Account
+from signalbox_emulator.cloudformation.dynamic import resolve_dynamic
 from signalbox_emulator.cloudformation.errors import ValidationError
 from signalbox_emulator.cloudformation.intrinsics import Scope, resolve
 from signalbox_emulator.cloudformation.order import creation_order, needs
@@ -114,7 +115,8 @@ class Operation:
             needs=needed,
         )
         try:
-            template_properties: JsonObject = resolve(declared.get("Properties", {}), self._scope)
+            resolved = resolve(declared.get("Properties", {}), self._scope)
+            template_properties: JsonObject = resolve_dynamic(resolved, self._client)
         except (ValidationError, KeyError) as error:
             raise self._failed(wanted, "CREATE_FAILED" if existing is None else "UPDATE_FAILED", error) from error
         if existing is not None and existing.type == kind.type:
@@ -223,6 +225,9 @@ class Operation:
         if value is None:
             raise ValidationError(f"Template error: attribute {name} of {logical} ({resource.type}) has no value")
         return value
+
+    def _client(self, service: str) -> Any:
+        return self._account.client(service, self._stack.region)
 
     def _zones(self, region: str) -> list[str]:
         zones = self._account.client("ec2", region).describe_availability_zones()["AvailabilityZones"]

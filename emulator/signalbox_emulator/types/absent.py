@@ -57,7 +57,7 @@ def absent(
 
 
 def unsent(service: str, operation: str, member: str = "") -> Callable[[Target, Any], None]:
-    """Return the step for a property whose call moto lacks: its value is held against the call's input, and not sent."""
+    """Return the step for a property whose call moto lacks: its value is held against the input, and not sent."""
 
     def step(target: Target, value: Any) -> None:
         target.fitted(service, operation, value if member == "" else {member: value})

@@ -234,7 +234,7 @@ class Kind:
         return self.whole or (self.modify is not None and not isinstance(self.modify, Call))
 
     def _own(self, target: Target) -> set[str]:
-        """Return the properties that the create call takes, and a modify call that takes all; tags are not among them."""
+        """Return the properties that the create call takes, but for tags."""
         return target.properties.keys() - self.after.keys() - self.at_deletion - {"Tags"}
 
     def _modifies(self, target: Target, name: str) -> bool:

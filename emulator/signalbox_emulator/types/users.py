@@ -27,7 +27,7 @@ def _read_factors(target: Target) -> list[str]:
 
 
 def _read_schema(target: Target) -> list[JsonObject]:
-    """Return the attributes that the template names; the API has more, and puts custom: before those of the template."""
+    """Return the attributes that the template names; the API has more, and says custom: before the template's."""
     pool = target.client(_SERVICE).describe_user_pool(UserPoolId=target.id)["UserPool"]
     found = {attribute["Name"].removeprefix("custom:"): attribute for attribute in pool["SchemaAttributes"]}
     names = [attribute["Name"] for attribute in target.properties["Schema"]]
