@@ -65,6 +65,12 @@ ABSENT = (
 
 INVENTED = (
     Capability(
+        service="kms",
+        attribute="Key.MultiRegionConfiguration.MultiRegionKeyType",
+        kind="invented",
+        reason="moto keeps one configuration for a primary key and its replicas: once a replica was read, all are replicas",
+    ),
+    Capability(
         service="rds",
         attribute="DBInstance.AvailabilityZone",
         kind="invented",

@@ -7,13 +7,16 @@ from signalbox_emulator.types.kind import ID, Call, Kind, Read, Target
 JsonObject = dict[str, Any]
 
 
-def _create(target: Target) -> str:
+def _sent(target: Target) -> JsonObject:
     source = target.properties["Source"]
     if source["Type"] == "NO_SOURCE":
         # moto wants a location of a project that has no source, too.
         source = {"Location": "none", **source}
-    target.send("codebuild", "create_project", {**target.properties, "Source": source})
-    return target.properties["Name"]
+    return target.fitted("codebuild", "create_project", {**target.properties, "Source": source})
+
+
+def _create(target: Target) -> str:
+    return target.client("codebuild").create_project(**_sent(target))["project"]["name"]
 
 
 def _key_arn(target: Target) -> str:
@@ -23,8 +26,9 @@ def _key_arn(target: Target) -> str:
 
 def _change(target: Target) -> None:
     """Delete the project and create it again under its name: moto has no call that changes one."""
-    target.client("codebuild").delete_project(name=target.id)
-    _create(target)
+    codebuild, sent = target.client("codebuild"), _sent(target)
+    codebuild.delete_project(name=target.id)
+    codebuild.create_project(**sent)
 
 
 KINDS = (

@@ -3,7 +3,6 @@
 from typing import Any
 
 from signalbox_emulator.types.kind import ALL, ID, VALUE, Call, Kind, Read, Reader, Step, TagCalls, Target
-from signalbox_emulator.types.shapes import text
 
 _DEFAULT_WAIT = 30
 """Days until a deleted key is gone, when the template does not say."""
@@ -42,12 +41,9 @@ def _set_enabled(target: Target, value: Any) -> None:
 
 
 def _replicate(target: Target) -> str:
-    """Ask the primary key's region for a replica in this one."""
-    primary = target.properties["PrimaryKeyArn"]
-    sent: dict[str, Any] = {"KeyId": primary, "ReplicaRegion": target.region}
-    sent |= {"Policy": text(target.properties["KeyPolicy"])} if "KeyPolicy" in target.properties else {}
-    sent |= {"Description": target.properties["Description"]} if "Description" in target.properties else {}
-    answer = target.clients("kms", primary.split(":")[3]).replicate_key(**sent)
+    """Ask the primary key's region for a replica in this one; moto wants the id, and copies the rest of the primary."""
+    _, _, _, region, _, key = target.properties["PrimaryKeyArn"].split(":")
+    answer = target.clients("kms", region).replicate_key(KeyId=key.split("/")[-1], ReplicaRegion=target.region)
     return answer["ReplicaKeyMetadata"]["KeyId"]
 
 
@@ -96,8 +92,7 @@ KINDS = (
         read=Read("describe_key", {"KeyId": ID}, "KeyMetadata"),
         reads={**_READS, "PrimaryKeyArn": "MultiRegionConfiguration.PrimaryKey.Arn"},
         delete=_schedule_deletion,
-        after={"Enabled": _set_enabled},
-        change=_CHANGES,
+        after={"Enabled": _set_enabled, **_CHANGES},
         at_deletion=frozenset({"PendingWindowInDays"}),
         replace=frozenset({"PrimaryKeyArn"}),
         attributes={"Arn": "Arn", "KeyId": "KeyId"},

@@ -1,5 +1,6 @@
 """RDS: global clusters, and subscriptions to events."""
 
+from contextlib import suppress
 from typing import Any
 
 from signalbox_emulator.types.kind import ID, Call, Kind, Read, Target
@@ -17,8 +18,10 @@ def _subscribe(target: Target) -> str:
 
 def _subscribe_again(target: Target) -> None:
     """Delete the subscription and make it again under its name: moto has no call that changes one."""
-    target.client("rds").delete_event_subscription(SubscriptionName=target.id)
-    _subscribe(target)
+    rds, sent = target.client("rds"), target.fitted("rds", "create_event_subscription", target.properties)
+    with suppress(rds.exceptions.SubscriptionNotFoundFault):  # a change that failed may have left none
+        rds.delete_event_subscription(SubscriptionName=target.id)
+    rds.create_event_subscription(**sent)
 
 
 KINDS = (

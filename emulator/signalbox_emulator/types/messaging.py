@@ -89,7 +89,10 @@ def _create_queue(target: Target) -> str:
 
 
 def _update_queue(target: Target) -> None:
-    target.client("sqs").set_queue_attributes(QueueUrl=target.id, Attributes=_queue_attributes(target))
+    """Set the attributes, and the policy that the queue has again: moto takes it away with every change."""
+    sqs = target.client("sqs")
+    policy = sqs.get_queue_attributes(QueueUrl=target.id, AttributeNames=["Policy"]).get("Attributes", {})
+    sqs.set_queue_attributes(QueueUrl=target.id, Attributes=_queue_attributes(target) | policy)
 
 
 def _read_queue(target: Target) -> JsonObject:

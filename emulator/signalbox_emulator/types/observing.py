@@ -24,9 +24,9 @@ def _read_filter(target: Target) -> Any:
 
 def _change_filter(target: Target) -> None:
     """Delete it first: moto keeps the former beside a new one of the same name."""
-    logs = target.client("logs")
+    logs, sent = target.client("logs"), target.fitted("logs", "put_metric_filter", target.properties)
     logs.delete_metric_filter(logGroupName=target.properties["LogGroupName"], filterName=target.id)
-    target.send("logs", "put_metric_filter", target.properties)
+    logs.put_metric_filter(**sent)
 
 
 def _read_policy(target: Target) -> Any:
