@@ -22,8 +22,14 @@ class Account:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._connect(service, region)
+        return self._clients[service, region]
+
+    def _connect(self, service: str, region: str) -> Any:
         return cast("Any", boto3).client(
             service,
             region_name=region,

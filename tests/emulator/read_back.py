@@ -71,7 +71,13 @@ def main() -> None:
         found, lost = _audit(stack, region)
         totals += found
         bad += lost
-    report = {"stacks": sorted(stacks), "properties": totals, "lost": bad, "plain": _plain_reading(), "types": len(TABLE)}
+    report = {
+        "stacks": sorted(stacks),
+        "properties": totals,
+        "lost": bad,
+        "plain": _plain_reading(),
+        "types": len(TABLE),
+    }
     Path(sys.argv[1]).write_text(json.dumps(report))
 
 

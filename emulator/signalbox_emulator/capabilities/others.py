@@ -2,7 +2,7 @@
 
 from signalbox_emulator.capabilities.entry import Capability
 
-_NOTHING = "moto has no such API: only the stack holds it, and reading it through its service fails"
+_NOTHING = "moto has no such API: only the stack holds it, and its service fails to read it, or answers none"
 
 ABSENT = (
     Capability(
@@ -68,7 +68,7 @@ INVENTED = (
         service="kms",
         attribute="Key.MultiRegionConfiguration.MultiRegionKeyType",
         kind="invented",
-        reason="moto keeps one configuration for a primary key and its replicas: once a replica was read, all are replicas",
+        reason="a primary key and its replicas share one configuration in moto: once a replica is read, all are",
     ),
     Capability(
         service="rds",
