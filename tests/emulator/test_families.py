@@ -112,7 +112,7 @@ def test_every_type_of_the_table_has_a_family() -> None:
 
 
 def test_a_multi_region_key_has_a_replica_in_another_region(account: Any) -> None:
-    policy = {"Version": "2012-10-17", "Statement": []}
+    policy: JsonObject = {"Version": "2012-10-17", "Statement": []}
     primary = {"Type": "AWS::KMS::Key", "Properties": {"MultiRegion": True, "KeyPolicy": policy}}
     arn = {"Value": {"Fn::GetAtt": ["Key", "Arn"]}}
     primary_arn = account.create({"Key": primary}, Outputs={"Arn": arn})["Outputs"][0]["OutputValue"]

@@ -22,7 +22,7 @@ _PROGRAM = (
     "    print(region, sorted((group['logGroupName'], group['retentionInDays']) for group in groups))\n"
 )
 _READ = [sys.executable, "-c", _PROGRAM]
-_POLICY = {"Version": "2012-10-17", "Statement": []}
+_POLICY: JsonObject = {"Version": "2012-10-17", "Statement": []}
 _VAULT = "arn:aws:backup:us-west-2:000000000000:backup-vault:copies"
 
 
@@ -58,7 +58,9 @@ def _write(project: Project, *, days: int = 7) -> None:
 def test_two_regions_live_and_go(tmp_path: Path) -> None:
     project = Project(tmp_path)
     _write(project)
+    started = time.monotonic()
     first = project.deploy(then=_READ)
+    at_first = time.monotonic() - started
     assert first.returncode == 0, first.stderr
     east, west = first.stdout.splitlines()
     assert "('/east/days', 7)" in east
@@ -70,7 +72,8 @@ def test_two_regions_live_and_go(tmp_path: Path) -> None:
     took = time.monotonic() - started
     assert again.stdout == first.stdout
     assert again.stderr.count("no changes") == 10, again.stderr
-    assert took < 10, f"a deployment without changes took {took:.1f} s"
+    # In seconds it depends on what else the machine does; docs/emulator.md has figures.
+    assert took < at_first / 1.5, f"without changes {took:.1f} s, and {at_first:.1f} s at first"
 
     broken = {"Type": "AWS::Logs::LogGroup", "DependsOn": "L", "Properties": {"Colour": "red"}}
     project.write({"L": _group("/east/0", 30), "Broken": broken}, "more0")

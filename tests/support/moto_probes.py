@@ -141,7 +141,7 @@ def _replication_forgets_the_criteria(account: Any) -> bool:
     s3, bucket = account.client("s3"), uuid4().hex
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    rule = {"ID": "a", "Priority": 1, "Status": "Enabled", "Filter": {"Prefix": ""}}
+    rule: dict[str, Any] = {"ID": "a", "Priority": 1, "Status": "Enabled", "Filter": {"Prefix": ""}}
     rule["SourceSelectionCriteria"] = {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
     rule |= {"Destination": {"Bucket": f"arn:aws:s3:::{bucket}"}, "DeleteMarkerReplication": {"Status": "Disabled"}}
     s3.put_bucket_replication(Bucket=bucket, ReplicationConfiguration={"Role": _ROLE, "Rules": [rule]})

@@ -57,6 +57,10 @@ def _associate(target: Target, acl: str) -> str:
     return answer["NewAssociationId"]
 
 
+def _change_acl(target: Target, acl: str) -> None:
+    _associate(target, acl)
+
+
 def _give_back(target: Target, _policy: str) -> None:
     """Give the subnet its VPC's default ACL, as CloudFormation does."""
     wanted = [{"Name": "vpc-id", "Values": [_acl_of(target)["VpcId"]]}, {"Name": "default", "Values": ["true"]}]
@@ -93,7 +97,7 @@ KINDS = (
         read=_association_of,
         delete=_give_back,
         # AWS replaces it; the subnet's association is the same thing either way.
-        change={"NetworkAclId": _associate},
+        change={"NetworkAclId": _change_acl},
         replace=frozenset({"SubnetId"}),
         attributes={"AssociationId": "NetworkAclAssociationId"},
     ),

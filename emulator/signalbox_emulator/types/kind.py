@@ -211,7 +211,7 @@ class Kind:
             sent = takes if self.whole else rest | (self.always & takes)
             changes = {self.rename.get(n, n): target.properties[n] for n in sent}
             self._call(target, self.modify.operation, self._fill(self.modify.arguments, target, None) | changes)
-        elif rest and self.modify:
+        elif rest and callable(self.modify):
             self.modify(target)
         if self.tags:
             self._retag(self.tags, target, old.get("Tags", []), target.properties.get("Tags", []))

@@ -16,10 +16,10 @@ def _group_arn(target: Target) -> str:
 
 
 def _read_filter(target: Target) -> Any:
-    found = target.client("logs").describe_metric_filters(
+    found: list[dict[str, Any]] = target.client("logs").describe_metric_filters(
         logGroupName=target.properties["LogGroupName"], filterNamePrefix=target.id
     )["metricFilters"]
-    return next((item for item in found if item["filterName"] == target.id), {})
+    return next((item for item in found if item["filterName"] == target.id), None)
 
 
 def _change_filter(target: Target) -> None:
@@ -30,8 +30,8 @@ def _change_filter(target: Target) -> None:
 
 
 def _read_policy(target: Target) -> Any:
-    found = target.client("logs").describe_resource_policies()["resourcePolicies"]
-    return next((item for item in found if item["policyName"] == target.id), {})
+    found: list[dict[str, Any]] = target.client("logs").describe_resource_policies()["resourcePolicies"]
+    return next((item for item in found if item["policyName"] == target.id), None)
 
 
 KINDS = (

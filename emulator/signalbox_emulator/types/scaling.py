@@ -29,7 +29,7 @@ def _create_target(target: Target) -> str:
     return "|".join(target.properties[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
 
 
-def _read_target(target: Target) -> JsonObject:
+def _read_target(target: Target) -> JsonObject | None:
     names = _named(target)
     found = target.send(
         _SERVICE,
@@ -40,7 +40,8 @@ def _read_target(target: Target) -> JsonObject:
             "ScalableDimension": names["ScalableDimension"],
         },
     )
-    return next(iter(found["ScalableTargets"]), {})
+    targets: list[JsonObject] = found["ScalableTargets"]
+    return next(iter(targets), None)
 
 
 def _set_actions(target: Target, actions: list[JsonObject]) -> None:
@@ -69,9 +70,10 @@ def _put_policy(target: Target) -> str:
     return target.send(_SERVICE, "put_scaling_policy", {**_named(target), **sent})["PolicyARN"]
 
 
-def _read_policy(target: Target) -> JsonObject:
-    found = target.send(_SERVICE, "describe_scaling_policies", _named(target))["ScalingPolicies"]
-    policy = next((item for item in found if item["PolicyName"] == target.properties["PolicyName"]), {})
+def _read_policy(target: Target) -> JsonObject | None:
+    answer = target.send(_SERVICE, "describe_scaling_policies", _named(target))
+    found: list[JsonObject] = answer["ScalingPolicies"]
+    policy = next((item for item in found if item["PolicyName"] == target.properties["PolicyName"]), None)
     if "ScalingTargetId" in target.properties and policy:
         members = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         return {**policy, "ScalingTargetId": "|".join(policy[name] for name in members)}
