@@ -24,12 +24,16 @@ def _create_entry(target: Target) -> str:
     return f"{target.properties['NetworkAclId']}|{direction}|{target.properties['RuleNumber']}"
 
 
+def _describe(target: Target, acl: str) -> JsonObject:
+    return target.client("ec2").describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"][0]
+
+
 def _read_entry(target: Target) -> JsonObject:
     acl = target.properties["NetworkAclId"]
-    found = target.client("ec2").describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"][0]["Entries"]
+    found: list[JsonObject] = _describe(target, acl)["Entries"]
     wanted = (_is_egress(target), int(target.properties["RuleNumber"]))
-    entry = next((entry for entry in found if (entry["Egress"], entry["RuleNumber"]) == wanted), {})
-    return {"NetworkAclId": acl, **entry}
+    entries = (entry for entry in found if (entry["Egress"], entry["RuleNumber"]) == wanted)
+    return {"NetworkAclId": acl, **next(entries, dict[str, Any]())}
 
 
 def _delete_entry(target: Target, _policy: str) -> None:
