@@ -59,10 +59,10 @@ def _plain_reading() -> dict[str, Any]:
 
 def main() -> None:
     assembly = Path(os.environ["SIGNALBOX_CLOUD_ASSEMBLY"])
-    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"].values()
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
     stacks = {
-        artifact["properties"]["stackName"]: artifact["environment"].rsplit("/", 1)[-1]
-        for artifact in artifacts
+        artifact["properties"].get("stackName", name): artifact["environment"].rsplit("/", 1)[-1]
+        for name, artifact in artifacts.items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
     totals: Counter[str] = Counter()

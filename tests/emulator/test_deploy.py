@@ -124,8 +124,10 @@ def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothi
     audit = [sys.executable, str(Path(__file__).with_name("read_back.py")), str(report)]
     command = [sys.executable, "-m", "signalbox_emulator", "deploy", *where, "--", *audit]
 
+    environment = hostile() | {"PYTHONPATH": str(ROOT / "tests")}
+
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=hostile())
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=environment)
 
     first = run()
     assert first.returncode == 0, first.stderr
