@@ -88,7 +88,7 @@ def server() -> Generator[subprocess.Popen[str]]:
     ) as process:
         yield process
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.fixture(scope="session")

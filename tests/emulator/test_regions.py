@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -58,22 +57,17 @@ def _write(project: Project, *, days: int = 7) -> None:
 def test_two_regions_live_and_go(tmp_path: Path) -> None:
     project = Project(tmp_path)
     _write(project)
-    started = time.monotonic()
     first = project.deploy(then=_READ)
-    at_first = time.monotonic() - started
     assert first.returncode == 0, first.stderr
     east, west = first.stdout.splitlines()
     assert "('/east/days', 7)" in east
     assert west == "us-west-2 [('/west/read', 7), ('/west/read/too', 7)]"
     assert "bootstrapping us-west-2" in first.stderr
 
-    started = time.monotonic()
     again = project.deploy(then=_READ)
-    took = time.monotonic() - started
     assert again.stdout == first.stdout
     assert again.stderr.count("no changes") == 10, again.stderr
-    # In seconds it depends on what else the machine does; docs/emulator.md has figures.
-    assert took < at_first / 1.5, f"without changes {took:.1f} s, and {at_first:.1f} s at first"
+    assert "bootstrapping" not in again.stderr
 
     broken = {"Type": "AWS::Logs::LogGroup", "DependsOn": "L", "Properties": {"Colour": "red"}}
     project.write({"L": _group("/east/0", 30), "Broken": broken}, "more0")
