@@ -119,6 +119,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
     assert not [pid for pid in children if _alive(pid)]
 
 
+@pytest.mark.timeout(400)
 def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothing_changes(tmp_path: Path) -> None:
     report, where = tmp_path / "report.json", ["--project", str(ROOT), "--state-dir", str(tmp_path / "state")]
     audit = [sys.executable, str(Path(__file__).with_name("read_back.py")), str(report)]

@@ -9,7 +9,7 @@ import pytest
 
 from support.copied_project import Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # five runs of the cdk CLI
 
 JsonObject = dict[str, Any]
 
