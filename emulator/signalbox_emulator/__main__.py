@@ -20,7 +20,6 @@ from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_emulator.children import Interrupted, child, interruptible
 from signalbox_emulator.deploy import deploy
 from signalbox_emulator.deployment import Deployment, exclusive, starting_server
-from signalbox_emulator.destroy import destroy
 from signalbox_emulator.environment import forget_caller
 from signalbox_emulator.failures import Failure
 
@@ -136,6 +135,8 @@ def destroy_command(*, project: Path, state_dir: Path, cdk: Path | None = None) 
         The cdk CLI; by default the project's own, node_modules/.bin/cdk.
 
     """
+    from signalbox_emulator.destroy import destroy  # noqa: PLC0415 - it imports moto, which `serve` must do later
+
     deployment = _deployment(project, state_dir, cdk)
     with interruptible():
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from signalbox_emulator import assembly
 from signalbox_emulator.cdk import Cdk
+from signalbox_emulator.cloudformation.template import parse
 from signalbox_emulator.deployment import Deployment, Report
 from signalbox_emulator.environment import REGION, aws_environment, with_node
 
@@ -65,7 +66,9 @@ def _unprotect(clients: Clients, report: Report) -> list[_Held]:
 
 
 def _resources(cloudformation: Any, stack: str) -> Iterator[_Held]:
-    template = cloudformation.get_template(StackName=stack)["TemplateBody"]
+    body = cloudformation.get_template(StackName=stack)["TemplateBody"]
+    # boto3 reads JSON by itself; the CLI sends small templates as YAML.
+    template: JsonObject = parse(body) if isinstance(body, str) else body
     for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]:
         declared = template["Resources"][resource["LogicalResourceId"]]
         yield _Held(
