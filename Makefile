@@ -96,7 +96,7 @@ deploy-local: setup ## deploy the stacks into the local emulator; the account st
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator
 
 destroy-local: setup ## destroy the stacks in the local emulator
-	signalbox-emulator destroy --state-dir .signalbox/emulator
+	signalbox-emulator destroy --project . --state-dir .signalbox/emulator
 
 evidence: setup ## deploy into the local emulator and collect the evidence of it
 	@mkdir -p .signalbox

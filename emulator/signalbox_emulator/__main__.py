@@ -18,7 +18,8 @@ from cyclopts import Parameter
 from signalbox_emulator.aws import MOTO_ENVIRONMENT
 from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_emulator.children import Interrupted, child, interruptible
-from signalbox_emulator.deploy import Deployment, deploy, exclusive, starting_server
+from signalbox_emulator.deploy import deploy
+from signalbox_emulator.deployment import Deployment, exclusive, starting_server
 from signalbox_emulator.environment import forget_caller
 from signalbox_emulator.failures import Failure
 
@@ -97,18 +98,12 @@ def deploy_command(
         Forget the recorded stacks first.
 
     """
-    project, state_dir = project.resolve(), state_dir.resolve()
-    deployment = Deployment(
-        project=project,
-        state_dir=state_dir,
-        cdk=(cdk or project / "node_modules" / ".bin" / "cdk").absolute(),
-        report=_say,
-    )
+    deployment = _deployment(project, state_dir, cdk)
     with interruptible():
         try:
-            with exclusive(state_dir):
+            with exclusive(deployment.state_dir):
                 if fresh:
-                    _forget(state_dir)
+                    _forget(deployment.state_dir)
                 with starting_server(deployment) as wait_for_endpoint:
                     environment = deploy(deployment, wait_for_endpoint)
                     code = _run_beside(list(command), environment) if command else 0
@@ -123,9 +118,47 @@ def deploy_command(
             return _INTERRUPTED
 
 
+@app.command(name="destroy")
+def destroy_command(*, project: Path, state_dir: Path, cdk: Path | None = None) -> int:
+    """Destroy the recorded stacks with the real cdk CLI, then forget the account.
+
+    First it does what has to be done on AWS too, and says each: it lifts the protection of stacks and of what is in
+    them, and empties buckets that are to go. At the end it names what the templates retain. Exit codes as of `deploy`.
+
+    Parameters
+    ----------
+    project
+        The folder with cdk.json.
+    state_dir
+        The state directory of `deploy`.
+    cdk
+        The cdk CLI; by default the project's own, node_modules/.bin/cdk.
+
+    """
+    from signalbox_emulator.destroy import destroy  # noqa: PLC0415 - it imports moto, which `serve` must do later
+
+    deployment = _deployment(project, state_dir, cdk)
+    with interruptible():
+        try:
+            with exclusive(deployment.state_dir):
+                if not deployment.recorded:
+                    _say(f"{deployment.state_dir}: nothing was recorded")
+                    return 0
+                with starting_server(deployment) as wait_for_endpoint:
+                    destroy(deployment, wait_for_endpoint)
+                _forget(deployment.state_dir)
+                _say(f"{deployment.state_dir}: forgotten")
+        except Failure as failure:
+            _say(f"signalbox-emulator: {failure}")
+            return failure.code
+        except Interrupted:
+            return _INTERRUPTED
+    return 0
+
+
 @app.command
-def destroy(*, state_dir: Path, output: Output = "text") -> int:
-    """Forget the account recorded in a state directory, with everything in it. There is no way back.
+def forget(*, state_dir: Path, output: Output = "text") -> int:
+    """Forget the account recorded in a state directory, with everything in it, without destroying anything.
 
     Parameters
     ----------
@@ -165,6 +198,15 @@ def capabilities(*, output: Output = "text") -> int:
         for entry in CAPABILITIES:
             _say(f"{entry.kind:9} {entry.service:4} {entry.attribute}: {entry.reason}", stream=sys.stdout)
     return 0
+
+
+def _deployment(project: Path, state_dir: Path, cdk: Path | None) -> Deployment:
+    return Deployment(
+        project=project.resolve(),
+        state_dir=state_dir.resolve(),
+        cdk=(cdk or project.resolve() / "node_modules" / ".bin" / "cdk").absolute(),
+        report=_say,
+    )
 
 
 def _run_beside(command: list[str], environment: dict[str, str]) -> int:

@@ -3,6 +3,7 @@
 import json
 from typing import Any, cast
 
+from moto.elbv2.models import FakeLoadBalancer
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
 
@@ -10,6 +11,7 @@ from moto.s3.models import FakeBucket
 def apply() -> None:
     """Change moto in this process. Calling it again changes nothing."""
     FakeBucket.get_permission = _unconditional_permission
+    FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
 
 
 def _unconditional_permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:

@@ -9,13 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from signalbox_emulator.cloudformation.dynamic import parameters_named
 from signalbox_emulator.cloudformation.errors import ValidationError
 from signalbox_emulator.cloudformation.records import Stack
-from signalbox_emulator.cloudformation.stacks import Stacks
+from signalbox_emulator.cloudformation.stacks import Stacks, imports
 
 JsonObject = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 _NAME = "stacks.json"
 
 
@@ -43,7 +44,7 @@ class State:
     def restore(self, stacks: Stacks) -> None:
         """Make the recorded stacks again. StateError when one cannot be made; others may exist by then."""
         if self._path.exists():
-            for record in self._read():
+            for record in _in_order(self._read()):
                 _create(stacks, record)
 
     def _read(self) -> list[JsonObject]:
@@ -71,7 +72,38 @@ def _record(stack: Stack) -> JsonObject:
         "notification_arns": stack.notification_arns,
         "capabilities": stack.capabilities,
         "role": stack.role,
+        "provides": sorted(stack.exports) + sorted(_parameters(stack)),
     }
+
+
+def _parameters(stack: Stack) -> list[str]:
+    return [resource.id for resource in stack.resources.values() if resource.type == "AWS::SSM::Parameter"]
+
+
+def _in_order(records: list[JsonObject]) -> list[JsonObject]:
+    """Return the records so that a stack comes after those of its region that it takes values from, else as they are.
+
+    The order of creation is not enough: an update may take a value from a stack that is younger.
+    """
+    ordered: list[JsonObject] = []
+
+    def place(record: JsonObject, waiting: list[JsonObject]) -> None:
+        if record in ordered or record in waiting:
+            return
+        for giver in records:
+            if giver["region"] == record["region"] and _takes(record, giver["provides"]):
+                place(giver, [*waiting, record])
+        ordered.append(record)
+
+    for record in records:
+        place(record, [])
+    return ordered
+
+
+def _takes(record: JsonObject, provided: list[str]) -> bool:
+    """Return whether a stack imports one of the exports, or reads one of the parameters, of these names."""
+    read = parameters_named(record["body"]) | set(record["parameters"].values())
+    return bool(read & set(provided)) or bool(imports(record["body"], set(provided)))
 
 
 def _create(stacks: Stacks, record: JsonObject) -> None:

@@ -22,11 +22,17 @@ class Account:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        self._clients: dict[tuple[str, str], Any] = {}
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._connect(service, region)
+        return self._clients[service, region]
+
+    def _connect(self, service: str, region: str) -> Any:
         return cast("Any", boto3).client(
             service,
-            region_name="us-east-1",
+            region_name=region,
             endpoint_url=self.endpoint,
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="x",
@@ -82,7 +88,7 @@ def server() -> Generator[subprocess.Popen[str]]:
     ) as process:
         yield process
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,8 @@ from typing import Any, cast
 
 import boto3
 
-from signalbox_emulator.aws import ACCOUNT
-from signalbox_emulator.capabilities import excuses
-from signalbox_emulator.cloudformation.intrinsics import Scope, resolve
-from signalbox_emulator.types.kind import Target
 from signalbox_emulator.types.table import TABLE
+from support.deployed_stack import DeployedStack
 
 REGION = "us-east-1"
 
@@ -28,62 +25,17 @@ def _client(service: str, region: str = REGION) -> Any:
     return cast("Any", boto3).client(service, region_name=region)
 
 
-class _Deployed:
-    """One stack as deployed, its template resolved from what the APIs answer now, nothing from the engine's memory."""
-
-    def __init__(self, name: str) -> None:
-        cloudformation = _client("cloudformation")
-        body = cloudformation.get_template(StackName=name)["TemplateBody"]
-        self._template = cast("dict[str, Any]", body if isinstance(body, dict) else json.loads(body))
-        resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
-        self.ids: dict[str, str] = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
-        pages = cloudformation.get_paginator("list_exports").paginate()
-        exports: dict[str, str] = {e["Name"]: e["Value"] for page in pages for e in page["Exports"]}
-        pseudo = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": REGION, "AWS::StackName": name}
-        self._scope = Scope(
-            pseudo=pseudo | {"AWS::URLSuffix": "amazonaws.com"},
-            parameters={},
-            mappings={},
-            conditions={},
-            zones=lambda _: [],
-            ref=self.ids.__getitem__,
-            attribute=self._attribute,
-            export=exports.__getitem__,
-        )
-        self._targets: dict[str, Target] = {}
-
-    def target(self, logical: str) -> Target:
-        if logical not in self._targets:
-            spec = self._template["Resources"][logical]
-            self._targets[logical] = Target(
-                type=spec["Type"],
-                region=REGION,
-                account=ACCOUNT,
-                properties=resolve(spec.get("Properties", {}), self._scope),
-                clients=_client,
-                id=self.ids[logical],
-            )
-        return self._targets[logical]
-
-    def _attribute(self, logical: str, name: str) -> Any:
-        target = self.target(logical)
-        kind = TABLE[target.type]
-        return kind.attribute(target, kind.look(target), name)
-
-
-def _audit(stack: str) -> tuple[Counter[str], list[str]]:
+def _audit(stack: str, region: str) -> tuple[Counter[str], list[str]]:
     """Return how many properties ended how, and the paths of those that ended badly."""
     found: Counter[str] = Counter()
     bad: list[str] = []
-    deployed = _Deployed(stack)
+    deployed = DeployedStack(stack, region, _client)
     for logical in deployed.ids:
-        target = deployed.target(logical)
-        kind = TABLE[target.type]
-        lost = kind.lost(target, kind.look(target))
-        unexcused = [path for path in lost if not excuses(kind.type, path)]
-        found["excused"] += len(lost) - len(unexcused)
-        found["kept"] += len(target.properties) - len({path.split(".")[0] for path in lost})
-        bad += [f"{logical} {kind.type}.{path}" for path in unexcused]
+        excused, lost = deployed.lost(logical)
+        found["excused"] += len(excused)
+        spoilt = {path.split(".")[0] for path in [*excused, *lost]}
+        found["kept"] += len(deployed.properties(logical)) - len(spoilt)
+        bad += lost
     return found, bad
 
 
@@ -107,14 +59,25 @@ def _plain_reading() -> dict[str, Any]:
 
 def main() -> None:
     assembly = Path(os.environ["SIGNALBOX_CLOUD_ASSEMBLY"])
-    stacks = sorted(path.name.removesuffix(".template.json") for path in assembly.glob("*.template.json"))
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    stacks = {
+        artifact["properties"].get("stackName", name): artifact["environment"].rsplit("/", 1)[-1]
+        for name, artifact in artifacts.items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
     totals: Counter[str] = Counter()
     bad: list[str] = []
-    for stack in stacks:
-        found, lost = _audit(stack)
+    for stack, region in stacks.items():
+        found, lost = _audit(stack, region)
         totals += found
         bad += lost
-    report = {"stacks": stacks, "properties": totals, "lost": bad, "plain": _plain_reading(), "types": len(TABLE)}
+    report = {
+        "stacks": sorted(stacks),
+        "properties": totals,
+        "lost": bad,
+        "plain": _plain_reading(),
+        "types": len(TABLE),
+    }
     Path(sys.argv[1]).write_text(json.dumps(report))
 
 

@@ -1,7 +1,6 @@
 """The command `signalbox-emulator deploy` with the real cdk CLI: a small project, and the product's own stacks."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from support.copied_project import ROOT, Project, hostile
+
 pytestmark = pytest.mark.slow
 
 JsonObject = dict[str, Any]
-
-ROOT = Path(__file__).resolve().parents[2]
-CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 _LOGS = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/small", "RetentionInDays": 7}}
 _PROGRAM = (
@@ -25,46 +23,6 @@ _PROGRAM = (
     "print([(g['logGroupName'], g.get('retentionInDays')) for g in found])"
 )
 _READ = [sys.executable, "-c", _PROGRAM]
-
-
-class Project:
-    """A CDK project of one stack whose app is a copy, so that synthesis takes no time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "project"
-        self.state_dir = folder / "state"
-        (self.folder / "assembly").mkdir(parents=True)
-        app = {"app": 'cp -r assembly/. "$CDK_OUTDIR"', "watch": {"include": "assembly/**"}}
-        (self.folder / "cdk.json").write_text(json.dumps(app))
-        artifact = {
-            "type": "aws:cloudformation:stack",
-            "environment": "aws://000000000000/us-east-1",
-            "properties": {"templateFile": "small.template.json", "stackName": "small"},
-        }
-        manifest = {"version": "36.0.0", "artifacts": {"small": artifact}}
-        (self.folder / "assembly" / "manifest.json").write_text(json.dumps(manifest))
-
-    def write(self, resources: JsonObject) -> None:
-        (self.folder / "assembly" / "small.template.json").write_text(json.dumps({"Resources": resources}))
-
-    def command(self, *options: str, then: list[str] | None = None) -> list[str]:
-        where = ["--project", str(self.folder), "--state-dir", str(self.state_dir), "--cdk", str(CDK)]
-        return [sys.executable, "-m", "signalbox_emulator", "deploy", *where, *options, "--", *(then or [])]
-
-    def deploy(self, *options: str, then: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*options, then=then), capture_output=True, text=True, check=False, timeout=120, env=_hostile()
-        )
-
-
-def _hostile() -> dict[str, str]:
-    """Return an environment that would lead to a real account if anything of it got through."""
-    return dict(os.environ) | {
-        "AWS_PROFILE": "production",
-        "AWS_ACCESS_KEY_ID": "AKIAREALREALREALREAL",
-        "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
-        "AWS_REGION": "eu-west-1",
-    }
 
 
 @pytest.fixture
@@ -94,7 +52,7 @@ def test_deploy_again_change_and_forget(project: Project) -> None:
         sys.executable,
         "-m",
         "signalbox_emulator",
-        "destroy",
+        "forget",
         "--state-dir",
         str(project.state_dir),
         "-o",
@@ -143,7 +101,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
     project.write({"Logs": _LOGS})
     then = ["sh", "-c", "echo up; exec sleep 1000"]
     with subprocess.Popen(
-        project.command(then=then), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_hostile()
+        project.command(then=then), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=hostile()
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
@@ -161,13 +119,16 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
     assert not [pid for pid in children if _alive(pid)]
 
 
+@pytest.mark.timeout(400)
 def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothing_changes(tmp_path: Path) -> None:
     report, where = tmp_path / "report.json", ["--project", str(ROOT), "--state-dir", str(tmp_path / "state")]
     audit = [sys.executable, str(Path(__file__).with_name("read_back.py")), str(report)]
     command = [sys.executable, "-m", "signalbox_emulator", "deploy", *where, "--", *audit]
 
+    environment = hostile() | {"PYTHONPATH": str(ROOT / "tests")}
+
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=_hostile())
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, env=environment)
 
     first = run()
     assert first.returncode == 0, first.stderr

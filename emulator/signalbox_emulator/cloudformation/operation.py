@@ -7,10 +7,11 @@ back, and what is to be removed or replaced is deleted only after everything els
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from signalbox_emulator import capabilities
 from signalbox_emulator.aws import Account
+from signalbox_emulator.cloudformation.dynamic import resolve_dynamic
 from signalbox_emulator.cloudformation.errors import ValidationError
 from signalbox_emulator.cloudformation.intrinsics import Scope, resolve
 from signalbox_emulator.cloudformation.order import creation_order, needs
@@ -114,7 +115,8 @@ class Operation:
             needs=needed,
         )
         try:
-            template_properties: JsonObject = resolve(declared.get("Properties", {}), self._scope)
+            resolved = resolve(declared.get("Properties", {}), self._scope)
+            template_properties: JsonObject = resolve_dynamic(resolved, self._client)
         except (ValidationError, KeyError) as error:
             raise self._failed(wanted, "CREATE_FAILED" if existing is None else "UPDATE_FAILED", error) from error
         if existing is not None and existing.type == kind.type:
@@ -139,6 +141,8 @@ class Operation:
             complete[kind.name] = _invented_name(self._stack, resource, kind)
         if kind.tags:
             own = complete.get("Tags", [])
+            if isinstance(own, dict):  # as some types write them
+                own = [{"Key": key, "Value": value} for key, value in cast("JsonObject", own).items()]
             keys = {tag["Key"] for tag in own}
             tags = own + [{"Key": k, "Value": v} for k, v in self._desired.tags.items() if k not in keys]
             if tags:
@@ -182,10 +186,12 @@ class Operation:
 
     def _change_back(self, kind: Kind, before: Resource, after: Resource) -> None:
         target = target_of(self._stack, before, self._account)
-        # A property that the failed update added has no former value: what the service holds for it stays.
         target.former = after.properties
-        added = {name: value for name, value in after.properties.items() if name not in before.properties}
-        target.properties = before.properties | added
+        # A property that the failed update added has no former value: what the service holds for it stays.
+        added = after.properties.keys() - before.properties.keys()
+        if kind.takes_all:
+            added &= {*kind.after, *kind.change}
+        target.properties = before.properties | {name: after.properties[name] for name in added}
         try:
             kind.update(target)
         except Exception as error:
@@ -219,6 +225,9 @@ class Operation:
         if value is None:
             raise ValidationError(f"Template error: attribute {name} of {logical} ({resource.type}) has no value")
         return value
+
+    def _client(self, service: str) -> Any:
+        return self._account.client(service, self._stack.region)
 
     def _zones(self, region: str) -> list[str]:
         zones = self._account.client("ec2", region).describe_availability_zones()["AvailabilityZones"]

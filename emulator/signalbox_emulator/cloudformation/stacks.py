@@ -242,13 +242,14 @@ class Stacks:
     def _refuse_dropped_exports(self, stack: Stack, former: set[str], *, deleting: bool = False) -> None:
         dropped = former if deleting else former - stack.exports.keys()
         for other in self.all(stack.region):
-            if other is not stack and other.current and (used := dropped & _imports(other.current.body, dropped)):
+            if other is not stack and other.current and (used := dropped & imports(other.current.body, dropped)):
                 raise ValidationError(f"Export {min(used)} cannot be deleted as it is in use by {other.name}")
 
 
-def _imports(body: str, names: set[str]) -> set[str]:
+def imports(body: str, names: set[str]) -> set[str]:
     """Return which of `names` a template imports by a literal name, which is the only way that CDK writes."""
-    return {name for name in names if f'"{name}"' in body or f"ImportValue: {name}" in body}
+    packed = "".join(body.split())
+    return {name for name in names if f'"Fn::ImportValue":"{name}"' in packed or f"ImportValue:{name}" in packed}
 
 
 def _changes(stack: Stack, desired: Desired) -> list[JsonObject]:

@@ -49,6 +49,23 @@ KINDS = (
         tags=_tags(_CLUSTER_ARN),
     ),
     Kind(
+        type="AWS::ECS::ClusterCapacityProviderAssociations",
+        service="ecs",
+        create="put_cluster_capacity_providers",
+        ref="cluster.clusterName",
+        read=Read("describe_clusters", {"clusters": [ID]}, "clusters[0]"),
+        reads={"Cluster": "clusterName"},
+        # The template names the cluster by name or by ARN.
+        expects={"Cluster": lambda target: target.properties["Cluster"].split("/")[-1]},
+        delete=Call(
+            "put_cluster_capacity_providers",
+            {"cluster": ID, "capacityProviders": [], "defaultCapacityProviderStrategy": []},
+        ),
+        modify=Call("put_cluster_capacity_providers"),
+        whole=True,
+        replace=frozenset({"Cluster"}),
+    ),
+    Kind(
         type="AWS::ECS::TaskDefinition",
         service="ecs",
         create="register_task_definition",

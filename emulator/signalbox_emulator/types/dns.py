@@ -1,8 +1,10 @@
-"""Route 53 record sets."""
+"""Route 53 record sets and health checks, and the query logs of a VPC's resolver."""
 
 from typing import Any
+from uuid import uuid4
 
-from signalbox_emulator.types.kind import Kind, Target
+from signalbox_emulator.types.absent import unsent
+from signalbox_emulator.types.kind import ALL, ID, Call, Kind, Read, Target
 from signalbox_emulator.types.shapes import NoHome
 
 JsonObject = dict[str, Any]
@@ -45,7 +47,68 @@ def _read(target: Target) -> JsonObject:
     return {}
 
 
+def _create_check(target: Target) -> str:
+    sent = {"CallerReference": uuid4().hex, "HealthCheckConfig": target.properties["HealthCheckConfig"]}
+    check = target.send("route53", "create_health_check", sent)["HealthCheck"]["Id"]
+    if tags := target.properties.get("HealthCheckTags"):
+        target.client("route53").change_tags_for_resource(ResourceType="healthcheck", ResourceId=check, AddTags=tags)
+    return check
+
+
+def _change_check(target: Target, value: JsonObject) -> None:
+    fixed = {"Type", "MeasureLatency", "RequestInterval"}
+    settings = {name: member for name, member in value.items() if name not in fixed}
+    target.send("route53", "update_health_check", {"HealthCheckId": target.id, **settings})
+
+
 KINDS = (
+    Kind(
+        type="AWS::Route53::HealthCheck",
+        service="route53",
+        create=_create_check,
+        read=Read("get_health_check", {"HealthCheckId": ID}, "HealthCheck"),
+        reads={
+            "HealthCheckTags": Read(
+                "list_tags_for_resource", {"ResourceType": "healthcheck", "ResourceId": ID}, "ResourceTagSet.Tags"
+            )
+        },
+        delete=Call("delete_health_check", {"HealthCheckId": ID}),
+        change={"HealthCheckConfig": _change_check},
+        attributes={"HealthCheckId": "Id"},
+    ),
+    Kind(
+        type="AWS::Route53Resolver::ResolverQueryLoggingConfig",
+        service="route53resolver",
+        create=lambda target: target.send(
+            "route53resolver",
+            "create_resolver_query_log_config",
+            {**target.properties, "CreatorRequestId": uuid4().hex},
+        )["ResolverQueryLogConfig"]["Id"],
+        name="Name",
+        read=Read("get_resolver_query_log_config", {"ResolverQueryLogConfigId": ID}, "ResolverQueryLogConfig"),
+        # moto can neither delete one nor end its association.
+        delete=lambda target, _: unsent(
+            "route53resolver", "delete_resolver_query_log_config", "ResolverQueryLogConfigId"
+        )(target, target.id),
+        replace=ALL,
+        attributes={"Id": "Id", "Arn": "Arn"},
+    ),
+    Kind(
+        type="AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation",
+        service="route53resolver",
+        create="associate_resolver_query_log_config",
+        ref="ResolverQueryLogConfigAssociation.Id",
+        read=Read(
+            "get_resolver_query_log_config_association",
+            {"ResolverQueryLogConfigAssociationId": ID},
+            "ResolverQueryLogConfigAssociation",
+        ),
+        delete=lambda target, _: unsent("route53resolver", "disassociate_resolver_query_log_config")(
+            target, target.properties
+        ),
+        replace=ALL,
+        attributes={"Id": "Id"},
+    ),
     Kind(
         type="AWS::Route53::RecordSet",
         service="route53",

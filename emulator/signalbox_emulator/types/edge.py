@@ -14,7 +14,7 @@ _READ_TAGS = Read("describe_tags", {"ResourceArns": [ID]}, "TagDescriptions[0].T
 
 
 def _attributes(kind: str, name: str) -> tuple[Step, Any]:
-    """Return how the attributes of a load balancer or a target group, property `name`, are set and read."""
+    """Return how the attributes of a load balancer, listener or target group, property `name`, are set and read."""
     argument = f"{kind.title().replace('_', '')}Arn"
 
     def read(target: Target) -> list[JsonObject]:
@@ -27,6 +27,7 @@ def _attributes(kind: str, name: str) -> tuple[Step, Any]:
     return Call(f"modify_{kind}_attributes", {argument: ID, "Attributes": VALUE}), read
 
 
+_SET_LISTENER, _READ_LISTENER = _attributes("listener", "ListenerAttributes")
 _SET_LOAD_BALANCER, _READ_LOAD_BALANCER = _attributes("load_balancer", "LoadBalancerAttributes")
 _SET_TARGET_GROUP, _READ_TARGET_GROUP = _attributes("target_group", "TargetGroupAttributes")
 
@@ -95,9 +96,29 @@ KINDS = (
         create="create_listener",
         ref="Listeners[0].ListenerArn",
         read=Read("describe_listeners", {"ListenerArns": [ID]}, "Listeners[0]"),
+        reads={"ListenerAttributes": _READ_LISTENER},
         delete=Call("delete_listener", {"ListenerArn": ID}),
+        after={"ListenerAttributes": _SET_LISTENER},
         modify=Call("modify_listener", {"ListenerArn": ID}),
         replace=frozenset({"LoadBalancerArn"}),
         attributes={"ListenerArn": "ListenerArn"},
+    ),
+    Kind(
+        type="AWS::ElasticLoadBalancingV2::ListenerRule",
+        service="elbv2",
+        create="create_rule",
+        ref="Rules[0].RuleArn",
+        # The API says the listener by the rule's ARN, which goes on from the listener's.
+        read=Read("describe_rules", {"RuleArns": [ID]}, "Rules[0]"),
+        reads={"ListenerArn": lambda target: target.id.replace(":listener-rule/", ":listener/").rsplit("/", 1)[0]},
+        delete=Call("delete_rule", {"RuleArn": ID}),
+        change={
+            "Priority": lambda target, value: target.send(
+                "elbv2", "set_rule_priorities", {"RulePriorities": [{"RuleArn": target.id, "Priority": value}]}
+            )
+        },
+        modify=Call("modify_rule", {"RuleArn": ID}),
+        replace=frozenset({"ListenerArn"}),
+        attributes={"RuleArn": "RuleArn", "IsDefault": "IsDefault"},
     ),
 )

@@ -1,8 +1,8 @@
-"""KMS keys and aliases, ACM certificates."""
+"""KMS keys, their replicas and aliases, ACM certificates."""
 
 from typing import Any
 
-from signalbox_emulator.types.kind import ALL, ID, VALUE, Call, Kind, Read, TagCalls, Target
+from signalbox_emulator.types.kind import ALL, ID, VALUE, Call, Kind, Read, Reader, Step, TagCalls, Target
 
 _DEFAULT_WAIT = 30
 """Days until a deleted key is gone, when the template does not say."""
@@ -35,7 +35,34 @@ def _add_key_tags(target: Target, tags: list[dict[str, str]]) -> None:
     target.client("kms").tag_resource(KeyId=target.id, Tags=_tags(tags))
 
 
+def _set_enabled(target: Target, value: Any) -> None:
+    call = "enable_key" if str(value).lower() == "true" else "disable_key"
+    getattr(target.client("kms"), call)(KeyId=target.id)
+
+
+def _replicate(target: Target) -> str:
+    """Ask the primary key's region for a replica in this one; moto wants the id, and copies the rest of the primary."""
+    _, _, _, region, _, key = target.properties["PrimaryKeyArn"].split(":")
+    answer = target.clients("kms", region).replicate_key(KeyId=key.split("/")[-1], ReplicaRegion=target.region)
+    return answer["ReplicaKeyMetadata"]["KeyId"]
+
+
 _ROTATION = Read("get_key_rotation_status", {"KeyId": ID}, "KeyRotationEnabled")
+_READS: dict[str, Reader] = {
+    "KeyPolicy": Read("get_key_policy", {"KeyId": ID, "PolicyName": "default"}, "Policy"),
+    "Tags": Read("list_resource_tags", {"KeyId": ID}, "Tags[].{Key: TagKey, Value: TagValue}"),
+}
+_CHANGES: dict[str, Step] = {
+    "Description": Call("update_key_description", {"KeyId": ID, "Description": VALUE}),
+    "KeyPolicy": Call("put_key_policy", {"KeyId": ID, "PolicyName": "default", "Policy": VALUE}),
+}
+_TAGS = TagCalls(
+    add=_add_key_tags,
+    remove=lambda target, tags: target.client("kms").untag_resource(
+        KeyId=target.id, TagKeys=[tag["Key"] for tag in tags]
+    ),
+    at_creation=False,
+)
 
 KINDS = (
     Kind(
@@ -46,27 +73,30 @@ KINDS = (
         rename={"KeyPolicy": "Policy"},
         read=Read("describe_key", {"KeyId": ID}, "KeyMetadata"),
         reads={
-            "KeyPolicy": Read("get_key_policy", {"KeyId": ID, "PolicyName": "default"}, "Policy"),
+            **_READS,
             "EnableKeyRotation": _ROTATION,
             "RotationPeriodInDays": Read("get_key_rotation_status", {"KeyId": ID}, "RotationPeriodInDays"),
-            "Tags": Read("list_resource_tags", {"KeyId": ID}, "Tags[].{Key: TagKey, Value: TagValue}"),
         },
         delete=_schedule_deletion,
-        after={"EnableKeyRotation": _set_rotation, "RotationPeriodInDays": _set_rotation},
-        change={
-            "Description": Call("update_key_description", {"KeyId": ID, "Description": VALUE}),
-            "KeyPolicy": Call("put_key_policy", {"KeyId": ID, "PolicyName": "default", "Policy": VALUE}),
-        },
+        after={"EnableKeyRotation": _set_rotation, "RotationPeriodInDays": _set_rotation, "Enabled": _set_enabled},
+        change=_CHANGES,
         at_deletion=frozenset({"PendingWindowInDays"}),
         replace=frozenset({"KeySpec", "KeyUsage", "MultiRegion", "Origin"}),
         attributes={"Arn": "Arn", "KeyId": "KeyId"},
-        tags=TagCalls(
-            add=_add_key_tags,
-            remove=lambda target, tags: target.client("kms").untag_resource(
-                KeyId=target.id, TagKeys=[tag["Key"] for tag in tags]
-            ),
-            at_creation=False,
-        ),
+        tags=_TAGS,
+    ),
+    Kind(
+        type="AWS::KMS::ReplicaKey",
+        service="kms",
+        create=_replicate,
+        read=Read("describe_key", {"KeyId": ID}, "KeyMetadata"),
+        reads={**_READS, "PrimaryKeyArn": "MultiRegionConfiguration.PrimaryKey.Arn"},
+        delete=_schedule_deletion,
+        after={"Enabled": _set_enabled, **_CHANGES},
+        at_deletion=frozenset({"PendingWindowInDays"}),
+        replace=frozenset({"PrimaryKeyArn"}),
+        attributes={"Arn": "Arn", "KeyId": "KeyId"},
+        tags=_TAGS,
     ),
     Kind(
         type="AWS::KMS::Alias",

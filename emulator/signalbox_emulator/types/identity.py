@@ -35,6 +35,12 @@ def _set_managed_policies(target: Target, arns: list[str]) -> None:
         iam.attach_role_policy(RoleName=target.id, PolicyArn=arn)
 
 
+def _read_managed_policies(target: Target) -> list[str]:
+    """Return those of the role's own that are attached: AWS::IAM::ManagedPolicy attaches others."""
+    attached = target.client("iam").list_attached_role_policies(RoleName=target.id)["AttachedPolicies"]
+    return [policy["PolicyArn"] for policy in attached if policy["PolicyArn"] in target.properties["ManagedPolicyArns"]]
+
+
 def _delete_role(target: Target, _policy: str) -> None:
     iam = target.client("iam")
     for policy in target.properties.get("Policies", []):
@@ -77,6 +83,29 @@ def _delete_policy(target: Target, _policy: str) -> None:
         target.client("iam").delete_role_policy(RoleName=role, PolicyName=target.properties["PolicyName"])
 
 
+def _attach_to_roles(target: Target, roles: list[str]) -> None:
+    iam, former = target.client("iam"), target.former.get("Roles", [])
+    for role in [role for role in former if role not in roles]:
+        iam.detach_role_policy(RoleName=role, PolicyArn=target.id)
+    for role in [role for role in roles if role not in former]:
+        iam.attach_role_policy(RoleName=role, PolicyArn=target.id)
+
+
+def _new_version(target: Target, document: Any) -> None:
+    """Make `document` the policy's default version, and delete the former one: IAM keeps five."""
+    iam = target.client("iam")
+    former = iam.get_policy(PolicyArn=target.id)["Policy"]["DefaultVersionId"]
+    iam.create_policy_version(PolicyArn=target.id, PolicyDocument=text(document), SetAsDefault=True)
+    iam.delete_policy_version(PolicyArn=target.id, VersionId=former)
+
+
+def _delete_managed(target: Target, _policy: str) -> None:
+    iam = target.client("iam")
+    for role in target.properties.get("Roles", []):
+        iam.detach_role_policy(RoleName=role, PolicyArn=target.id)
+    iam.delete_policy(PolicyArn=target.id)
+
+
 KINDS = (
     Kind(
         type="AWS::IAM::Role",
@@ -87,13 +116,16 @@ KINDS = (
         read=Read("get_role", {"RoleName": ID}, "Role"),
         reads={
             "Policies": _read_inline_policies,
-            "ManagedPolicyArns": Read("list_attached_role_policies", {"RoleName": ID}, "AttachedPolicies[].PolicyArn"),
+            "ManagedPolicyArns": _read_managed_policies,
             "PermissionsBoundary": "PermissionsBoundary.PermissionsBoundaryArn",
         },
         delete=_delete_role,
         after={"Policies": _set_inline_policies, "ManagedPolicyArns": _set_managed_policies},
         change={
-            "AssumeRolePolicyDocument": Call("update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE})
+            "PermissionsBoundary": Call(
+                "put_role_permissions_boundary", {"RoleName": ID, "PermissionsBoundary": VALUE}
+            ),
+            "AssumeRolePolicyDocument": Call("update_assume_role_policy", {"RoleName": ID, "PolicyDocument": VALUE}),
         },
         modify=Call("update_role", {"RoleName": ID}),
         replace=frozenset({"RoleName", "Path"}),
@@ -125,10 +157,26 @@ KINDS = (
             "PolicyDocument": lambda target: target.client("iam").get_policy_version(
                 PolicyArn=target.id,
                 VersionId=target.client("iam").get_policy(PolicyArn=target.id)["Policy"]["DefaultVersionId"],
-            )["PolicyVersion"]["Document"]
+            )["PolicyVersion"]["Document"],
+            "Roles": Read("list_entities_for_policy", {"PolicyArn": ID}, "PolicyRoles[].RoleName"),
         },
-        delete=Call("delete_policy", {"PolicyArn": ID}),
+        delete=_delete_managed,
+        after={"Roles": _attach_to_roles},
+        change={"PolicyDocument": _new_version},
         replace=frozenset({"ManagedPolicyName", "Description", "Path"}),
         attributes={"PolicyArn": "Arn"},
+    ),
+    Kind(
+        type="AWS::IAM::ServiceLinkedRole",
+        service="iam",
+        create="create_service_linked_role",
+        ref="Role.RoleName",
+        read=Read("get_role", {"RoleName": ID}, "Role"),
+        reads={"AWSServiceName": "Path"},
+        expects={"AWSServiceName": lambda target: f"/aws-service-role/{target.properties['AWSServiceName']}/"},
+        delete=Call("delete_service_linked_role", {"RoleName": ID}),
+        modify=Call("update_role", {"RoleName": ID}),
+        replace=frozenset({"AWSServiceName", "CustomSuffix"}),
+        attributes={"RoleName": "RoleName"},
     ),
 )

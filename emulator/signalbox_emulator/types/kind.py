@@ -39,7 +39,7 @@ def prop(name: str) -> _Slot:
 
 @dataclass(frozen=True)
 class Call:
-    """One operation of the type's service; `arguments` may hold slots."""
+    """One operation of the type's service; `arguments` may hold slots, and functions of the target."""
 
     operation: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -74,8 +74,11 @@ class Target:
 
     def send(self, service: str, operation: str, arguments: JsonObject) -> Any:
         """Make a call with `arguments` in a template's words; NoHome when the operation has no place for one."""
-        client = self.client(service)
-        return getattr(client, operation)(**fit(input_shape(client, operation), arguments, self.type))
+        return getattr(self.client(service), operation)(**self.fitted(service, operation, arguments))
+
+    def fitted(self, service: str, operation: str, arguments: JsonObject) -> JsonObject:
+        """Return `arguments` in the form of the operation's input."""
+        return fit(input_shape(self.client(service), operation), arguments, self.type)
 
 
 Step = Call | Callable[[Target, Any], None]
@@ -119,14 +122,18 @@ class Kind:
     """Properties that have calls of their own, made after the creation and at each change."""
     change: Mapping[str, Step] = field(default_factory=dict[str, Step])
     """Properties that the create call takes, and that have calls of their own at a change."""
-    modify: Call | None = None
-    """The operation that takes changed properties by name."""
+    modify: Call | Callable[[Target], None] | None = None
+    """The operation that takes changed properties by name, or a function that brings the whole resource up to date."""
+    whole: bool = False
+    """Whether the modify call takes all properties, and so unsets what is no longer among them."""
     always: frozenset[str] = frozenset()
     """Properties that the modify call wants even when they do not change."""
     replace: frozenset[str] = frozenset()
     """Properties whose change needs a new resource."""
     at_deletion: frozenset[str] = frozenset()
     """Properties that no service stores: CloudFormation itself uses them, when it deletes the resource."""
+    unread: frozenset[str] = frozenset()
+    """Properties that the service takes and that its API never answers, in AWS neither."""
     reads: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     """Property -> where it reads back, for those that do not under their own name in the resource."""
     expects: Mapping[str, Callable[[Target], Any]] = field(default_factory=dict[str, "Callable[[Target], Any]"])
@@ -144,12 +151,10 @@ class Kind:
         if callable(self.create):
             target.id = self.create(target)
             return
-        sent = {
-            self.rename.get(name, name): value
-            for name, value in target.properties.items()
-            if name not in self.after and name not in self.at_deletion and not self._tags_later(name)
-        }
-        answer = self._call(target, self.create, sent)
+        own = self._own(target)
+        if "Tags" in target.properties and (self.tags is None or self.tags.at_creation):
+            own |= {"Tags"}
+        answer = self._call(target, self.create, {self.rename.get(n, n): target.properties[n] for n in sorted(own)})
         target.id = self.ref(target) if callable(self.ref) else text(jmespath.search(self.ref, answer))
 
     def finish(self, target: Target) -> None:
@@ -168,7 +173,7 @@ class Kind:
         """Return the paths of the properties that do not read back as they were sent."""
         paths: list[str] = []
         for name, value in target.properties.items():
-            if name in self.at_deletion:
+            if name in self.at_deletion | self.unread:
                 continue
             reader = self.reads.get(name, self.rename.get(name, name))
             if isinstance(reader, str):
@@ -194,17 +199,20 @@ class Kind:
         steps = {**self.after, **self.change}
         stepwise = changed & steps.keys()
         rest = changed - stepwise
-        gone = sorted(name for name in changed if name not in target.properties)
-        stuck = sorted(rest if self.modify is None else (n for n in rest if not self._modifies(target, n)))
+        gone = sorted(n for n in changed if n not in target.properties and not (n in rest and self.takes_all))
+        stuck = sorted(n for n in rest if not self._modifies(target, n))
         if gone or stuck:
             words = f"removing {', '.join(gone)} from" if gone else f"changing {', '.join(stuck)} of"
             raise Refused(f"this emulator does not support {words} a {self.type}")
         for name in sorted(stepwise):
             self._step(target, steps[name], target.properties[name])
-        if rest and self.modify:
-            sent = rest | (self.always & target.properties.keys())
+        if rest and isinstance(self.modify, Call):
+            takes = {name for name in self._own(target) if self._modifies(target, name)}
+            sent = takes if self.whole else rest | (self.always & takes)
             changes = {self.rename.get(n, n): target.properties[n] for n in sent}
             self._call(target, self.modify.operation, self._fill(self.modify.arguments, target, None) | changes)
+        elif rest and callable(self.modify):
+            self.modify(target)
         if self.tags:
             self._retag(self.tags, target, old.get("Tags", []), target.properties.get("Tags", []))
 
@@ -220,12 +228,18 @@ class Kind:
         if removed := [tag for tag in old if tag["Key"] not in keys]:
             self._step(target, calls.remove, removed)
 
-    def _tags_later(self, name: str) -> bool:
-        return name == "Tags" and self.tags is not None and not self.tags.at_creation
+    @property
+    def takes_all(self) -> bool:
+        """Whether a change sends every property, so that one that is left out is unset."""
+        return self.whole or (self.modify is not None and not isinstance(self.modify, Call))
+
+    def _own(self, target: Target) -> set[str]:
+        """Return the properties that the create call takes, but for tags."""
+        return target.properties.keys() - self.after.keys() - self.at_deletion - {"Tags"}
 
     def _modifies(self, target: Target, name: str) -> bool:
-        if self.modify is None:
-            return False
+        if not isinstance(self.modify, Call):
+            return self.modify is not None
         shape = input_shape(target.client(self.service), self.modify.operation)
         return member(shape, self.rename.get(name, name)) is not None
 
@@ -259,6 +273,8 @@ class Kind:
             if arguments is KEYS:
                 return [tag["Key"] for tag in value]
             return target.properties[arguments.name.removeprefix("property ")]
+        if callable(arguments):
+            return arguments(target)
         if isinstance(arguments, Mapping):
             return {k: self._fill(v, target, value) for k, v in cast("Mapping[str, Any]", arguments).items()}
         if isinstance(arguments, list):

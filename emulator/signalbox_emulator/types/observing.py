@@ -1,8 +1,9 @@
-"""CloudWatch log groups, and SSM parameters."""
+"""CloudWatch log groups, their filters and policies, and SSM parameters."""
 
 from typing import Any
 
-from signalbox_emulator.types.kind import ID, KEYS, VALUE, Call, Kind, Read, TagCalls, Target
+from signalbox_emulator.types.absent import unsent
+from signalbox_emulator.types.kind import ID, KEYS, VALUE, Call, Kind, Read, TagCalls, Target, prop
 
 
 def _read_log_group(target: Target) -> Any:
@@ -12,6 +13,25 @@ def _read_log_group(target: Target) -> Any:
 
 def _group_arn(target: Target) -> str:
     return _read_log_group(target)["logGroupArn"]
+
+
+def _read_filter(target: Target) -> Any:
+    found: list[dict[str, Any]] = target.client("logs").describe_metric_filters(
+        logGroupName=target.properties["LogGroupName"], filterNamePrefix=target.id
+    )["metricFilters"]
+    return next((item for item in found if item["filterName"] == target.id), None)
+
+
+def _change_filter(target: Target) -> None:
+    """Delete it first: moto keeps the former beside a new one of the same name."""
+    logs, sent = target.client("logs"), target.fitted("logs", "put_metric_filter", target.properties)
+    logs.delete_metric_filter(logGroupName=target.properties["LogGroupName"], filterName=target.id)
+    logs.put_metric_filter(**sent)
+
+
+def _read_policy(target: Target) -> Any:
+    found: list[dict[str, Any]] = target.client("logs").describe_resource_policies()["resourcePolicies"]
+    return next((item for item in found if item["policyName"] == target.id), None)
 
 
 KINDS = (
@@ -28,7 +48,12 @@ KINDS = (
         },
         delete=Call("delete_log_group", {"logGroupName": ID}),
         after={"RetentionInDays": Call("put_retention_policy", {"logGroupName": ID, "retentionInDays": VALUE})},
-        change={"KmsKeyId": Call("associate_kms_key", {"logGroupName": ID, "kmsKeyId": VALUE})},
+        change={
+            "DeletionProtectionEnabled": unsent(
+                "logs", "put_log_group_deletion_protection", "deletionProtectionEnabled"
+            ),
+            "KmsKeyId": Call("associate_kms_key", {"logGroupName": ID, "kmsKeyId": VALUE}),
+        },
         replace=frozenset({"LogGroupName", "LogGroupClass"}),
         attributes={"Arn": "arn"},
         tags=TagCalls(
@@ -39,6 +64,28 @@ KINDS = (
                 resourceArn=_group_arn(target), tagKeys=[tag["Key"] for tag in tags]
             ),
         ),
+    ),
+    Kind(
+        type="AWS::Logs::MetricFilter",
+        service="logs",
+        create="put_metric_filter",
+        ref=lambda target: target.properties["FilterName"],
+        name="FilterName",
+        name_length=512,
+        read=_read_filter,
+        delete=Call("delete_metric_filter", {"logGroupName": prop("LogGroupName"), "filterName": ID}),
+        modify=_change_filter,
+        replace=frozenset({"FilterName", "LogGroupName"}),
+    ),
+    Kind(
+        type="AWS::Logs::ResourcePolicy",
+        service="logs",
+        create="put_resource_policy",
+        ref=lambda target: target.properties["PolicyName"],
+        read=_read_policy,
+        delete=Call("delete_resource_policy", {"policyName": ID}),
+        modify=Call("put_resource_policy", {"policyName": ID}),
+        replace=frozenset({"PolicyName"}),
     ),
     Kind(
         type="AWS::SSM::Parameter",

@@ -77,6 +77,8 @@ def _fit_scalar(shape: Shape, value: Any, path: str) -> Any:
             raise NoHome(f"{path}: got {value!r}, wanted a number") from None
     if shape.type_name == "string":
         return text(value)
+    if shape.type_name == "blob":
+        return value if isinstance(value, bytes) else text(value).encode()
     raise NoHome(f"{path}: a value of type {shape.type_name} cannot be written in a template")
 
 
@@ -103,7 +105,7 @@ def differences(sent: Any, read: Any, path: str) -> list[str]:
     if isinstance(sent, Mapping):
         return _object_differences(cast("JsonObject", sent), read, path)
     if isinstance(sent, Sequence) and not isinstance(sent, str):
-        return [] if _same_items(cast("Sequence[Any]", sent), read) else [path]
+        return _list_differences(cast("Sequence[Any]", sent), read, path)
     return [] if _scalar(sent) == _scalar(read) else [path]
 
 
@@ -124,18 +126,32 @@ def _object_differences(sent: JsonObject, read: Any, path: str) -> list[str]:
     return found
 
 
-def _same_items(sent: Sequence[Any], read: Any) -> bool:
+def _list_differences(sent: Sequence[Any], read: Any, path: str) -> list[str]:
+    """Return [] for equal lists, what differs within items that correspond in order, or the list as a whole."""
     if isinstance(read, Mapping) and all(isinstance(i, dict) for i in sent):
-        return not differences(as_map(sent), read, "") and len(sent) == len(cast("JsonObject", read))
+        same = not differences(as_map(sent), read, "") and len(sent) == len(cast("JsonObject", read))
+        return [] if same else [path]
     if isinstance(read, str):
         read = _parsed(read)
     rest = list(cast("Sequence[Any]", read)) if isinstance(read, list | tuple) else []
+    odd: list[Any] = []
     for item in sent:
         match = next((i for i, other in enumerate(rest) if not differences(item, other, "")), None)
         if match is None:
-            return False
-        del rest[match]
-    return not rest
+            odd.append(item)
+        else:
+            del rest[match]
+    if odd and _keyed([*odd, *rest]) and as_map(rest).keys() <= as_map(odd).keys():
+        return [f"{path}.{item['Key']}" for item in odd]
+    if len(odd) != len(rest) or not all(isinstance(item, dict) for item in odd):
+        return [path]
+    pairs = zip(odd, rest, strict=True)
+    return sorted({found for item, other in pairs for found in differences(item, other, f"{path}[]")})
+
+
+def _keyed(items: list[Any]) -> bool:
+    """Return whether `items` are pairs of Key and Value: settings, tags."""
+    return all(isinstance(item, dict) and cast("JsonObject", item).keys() == {"Key", "Value"} for item in items)
 
 
 def _parsed(document: str) -> Any:
@@ -151,4 +167,6 @@ def _parsed(document: str) -> Any:
 def _scalar(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, bytes):
+        value = value.decode()
     return "" if value is None else text(value)

@@ -1,9 +1,10 @@
-"""S3 buckets with their policies, and ECR repositories."""
+"""S3 buckets and their policies."""
 
 from typing import Any
 
-from signalbox_emulator.types.kind import ID, VALUE, Call, Kind, Read, Reader, Step, TagCalls, Target
-from signalbox_emulator.types.shapes import NoHome, text
+from signalbox_emulator.types import bucket_forms as forms
+from signalbox_emulator.types.kind import ID, Call, Kind, Read, Reader, Step, TagCalls, Target
+from signalbox_emulator.types.shapes import NoHome
 
 JsonObject = dict[str, Any]
 
@@ -19,40 +20,6 @@ def _create_bucket(target: Target) -> str:
     return name
 
 
-def _encryption(value: JsonObject) -> JsonObject:
-    """Return the API's form: one member has another name."""
-    rules = [
-        {
-            ("ApplyServerSideEncryptionByDefault" if k == "ServerSideEncryptionByDefault" else k): v
-            for k, v in rule.items()
-        }
-        for rule in value["ServerSideEncryptionConfiguration"]
-    ]
-    return {"Rules": rules}
-
-
-def _lifecycle(value: JsonObject) -> JsonObject:
-    """Return the API's form of lifecycle rules: expiry is nested, and a rule for all objects says so."""
-    return {"Rules": [_lifecycle_rule(rule) for rule in value["Rules"]]}
-
-
-def _lifecycle_rule(rule: JsonObject) -> JsonObject:
-    said = dict(rule)
-    api: JsonObject = {"Filter": {"Prefix": said.pop("Prefix", "")}, "Expiration": {}}
-    for name, member in (
-        ("ExpirationInDays", "Days"),
-        ("ExpirationDate", "Date"),
-        ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker"),
-    ):
-        if name in said:
-            api["Expiration"][member] = said.pop(name)
-    if "Id" in said:
-        api["ID"] = said.pop("Id")
-    if not api["Expiration"]:
-        del api["Expiration"]
-    return api | said
-
-
 def _put(operation: str, member: str, form: Any = None) -> Step:
     """Return the step that puts a property, in the API's form, as `member` of a bucket's put call."""
 
@@ -62,15 +29,37 @@ def _put(operation: str, member: str, form: Any = None) -> Step:
     return step
 
 
+def _check_tierings(target: Target, value: list[JsonObject]) -> None:
+    """Hold them against the call that moto lacks; the capability list says that they are lost."""
+    for configuration in value:
+        sent = {"Bucket": target.id, "Id": configuration["Id"]}
+        sent["IntelligentTieringConfiguration"] = forms.tiering(configuration)
+        target.fitted("s3", "put_bucket_intelligent_tiering_configuration", sent)
+
+
 _STEPS: dict[str, Step] = {
     "AccessControl": lambda target, value: target.client("s3").put_bucket_acl(
         Bucket=target.id, ACL=_CANNED_ACLS[value]
     ),
-    "BucketEncryption": _put("put_bucket_encryption", "ServerSideEncryptionConfiguration", _encryption),
-    "LifecycleConfiguration": _put("put_bucket_lifecycle_configuration", "LifecycleConfiguration", _lifecycle),
+    "BucketEncryption": _put("put_bucket_encryption", "ServerSideEncryptionConfiguration", forms.encryption),
+    "IntelligentTieringConfigurations": _check_tierings,
+    "LifecycleConfiguration": lambda target, value: target.send(
+        "s3", "put_bucket_lifecycle_configuration", {"Bucket": target.id, **forms.lifecycle(value)}
+    ),
+    "LoggingConfiguration": lambda target, value: target.send(
+        "s3",
+        "put_bucket_logging",
+        {"Bucket": target.id, "BucketLoggingStatus": {"LoggingEnabled": forms.logging(value, target.id)}},
+    ),
+    "NotificationConfiguration": _put(
+        "put_bucket_notification_configuration", "NotificationConfiguration", forms.notification
+    ),
     "OwnershipControls": _put("put_bucket_ownership_controls", "OwnershipControls"),
     "PublicAccessBlockConfiguration": _put("put_public_access_block", "PublicAccessBlockConfiguration"),
+    # Replication and a lock need versions: they come after.
     "VersioningConfiguration": _put("put_bucket_versioning", "VersioningConfiguration"),
+    "ObjectLockConfiguration": _put("put_object_lock_configuration", "ObjectLockConfiguration"),
+    "ReplicationConfiguration": _put("put_bucket_replication", "ReplicationConfiguration"),
 }
 
 _CANNED_ACLS = {"Private": "private", "LogDeliveryWrite": "log-delivery-write"}
@@ -95,11 +84,6 @@ def _named(pattern: str) -> Reader:
     return read
 
 
-def _delete_images(target: Target, _policy: str) -> None:
-    empty = str(target.properties.get("EmptyOnDelete", False)).lower() == "true"
-    target.client("ecr").delete_repository(repositoryName=target.id, force=empty)
-
-
 KINDS = (
     Kind(
         type="AWS::S3::Bucket",
@@ -113,6 +97,10 @@ KINDS = (
             "AccessControl": _canned_acl,
             "BucketEncryption": Read("get_bucket_encryption", {"Bucket": ID}, "ServerSideEncryptionConfiguration"),
             "LifecycleConfiguration": Read("get_bucket_lifecycle_configuration", {"Bucket": ID}, "@"),
+            "LoggingConfiguration": Read("get_bucket_logging", {"Bucket": ID}, "LoggingEnabled"),
+            "NotificationConfiguration": Read("get_bucket_notification_configuration", {"Bucket": ID}, "@"),
+            "ObjectLockConfiguration": Read("get_object_lock_configuration", {"Bucket": ID}, "ObjectLockConfiguration"),
+            "ReplicationConfiguration": Read("get_bucket_replication", {"Bucket": ID}, "ReplicationConfiguration"),
             "OwnershipControls": Read("get_bucket_ownership_controls", {"Bucket": ID}, "OwnershipControls"),
             "PublicAccessBlockConfiguration": Read(
                 "get_public_access_block", {"Bucket": ID}, "PublicAccessBlockConfiguration"
@@ -126,12 +114,17 @@ KINDS = (
             "Tags": Read("get_bucket_tagging", {"Bucket": ID}, "TagSet"),
         },
         expects={
-            "BucketEncryption": lambda target: _encryption(target.properties["BucketEncryption"]),
-            "LifecycleConfiguration": lambda target: _lifecycle(target.properties["LifecycleConfiguration"]),
+            "BucketEncryption": lambda target: forms.encryption(target.properties["BucketEncryption"]),
+            "LifecycleConfiguration": lambda target: forms.lifecycle_read(target.properties["LifecycleConfiguration"]),
+            "LoggingConfiguration": lambda target: forms.logging(target.properties["LoggingConfiguration"], target.id),
+            "NotificationConfiguration": lambda target: forms.notification(
+                target.properties["NotificationConfiguration"]
+            ),
         },
         delete=Call("delete_bucket", {"Bucket": ID}),
         after=_STEPS,
-        replace=frozenset({"BucketName"}),
+        # AWS can lock a bucket that exists; moto cannot.
+        replace=frozenset({"BucketName", "ObjectLockEnabled"}),
         attributes={
             "Arn": _named("arn:aws:s3:::{bucket}"),
             "DomainName": _named("{bucket}.s3.amazonaws.com"),
@@ -161,51 +154,4 @@ KINDS = (
         modify=Call("put_bucket_policy", {"Bucket": ID}),
         replace=frozenset({"Bucket"}),
     ),
-    Kind(
-        type="AWS::ECR::Repository",
-        service="ecr",
-        create="create_repository",
-        ref="repository.repositoryName",
-        name="RepositoryName",
-        name_length=256,
-        lower_case=True,
-        read=Read("describe_repositories", {"repositoryNames": [ID]}, "repositories[0]"),
-        reads={
-            "LifecyclePolicy": Read(
-                "get_lifecycle_policy", {"repositoryName": ID}, "{LifecyclePolicyText: lifecyclePolicyText}"
-            ),
-            "RepositoryPolicyText": Read("get_repository_policy", {"repositoryName": ID}, "policyText"),
-            "Tags": lambda target: target.client("ecr").list_tags_for_resource(resourceArn=_repository_arn(target))[
-                "tags"
-            ],
-        },
-        delete=_delete_images,
-        after={
-            "LifecyclePolicy": lambda target, value: target.client("ecr").put_lifecycle_policy(
-                repositoryName=target.id, lifecyclePolicyText=value["LifecyclePolicyText"]
-            ),
-            "RepositoryPolicyText": lambda target, value: target.client("ecr").set_repository_policy(
-                repositoryName=target.id, policyText=text(value)
-            ),
-        },
-        change={
-            "ImageTagMutability": Call("put_image_tag_mutability", {"repositoryName": ID, "imageTagMutability": VALUE}),
-            "ImageScanningConfiguration": Call(
-                "put_image_scanning_configuration", {"repositoryName": ID, "imageScanningConfiguration": VALUE}
-            ),
-        },
-        at_deletion=frozenset({"EmptyOnDelete"}),
-        replace=frozenset({"RepositoryName", "EncryptionConfiguration"}),
-        attributes={"Arn": "repositoryArn", "RepositoryUri": "repositoryUri"},
-        tags=TagCalls(
-            add=lambda target, tags: target.client("ecr").tag_resource(resourceArn=_repository_arn(target), tags=tags),
-            remove=lambda target, tags: target.client("ecr").untag_resource(
-                resourceArn=_repository_arn(target), tagKeys=[tag["Key"] for tag in tags]
-            ),
-        ),
-    ),
 )
-
-
-def _repository_arn(target: Target) -> str:
-    return f"arn:aws:ecr:{target.region}:{target.account}:repository/{target.id}"
