@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aws_cdk import aws_events as events
-
 from signalbox_constructs.alarms import Severity, event
 
 _CALL = "AWS API Call via CloudTrail"
@@ -17,7 +15,7 @@ class Incident:
     name: str
     meaning: str
     severity: Severity
-    pattern: events.EventPattern
+    pattern: Mapping[str, object]
     told: Mapping[str, str]
     """Words of the message by where the event says them."""
 
@@ -42,10 +40,10 @@ def _of_people() -> Iterator[Incident]:
         name="RootUse",
         meaning="Somebody works as the root user of the account.",
         severity=_PAGE,
-        pattern=events.EventPattern(
-            detail_type=[_CALL, "AWS Console Sign In via CloudTrail"],
-            detail={"userIdentity": {"type": ["Root"], "invokedBy": [{"exists": False}]}},
-        ),
+        pattern={
+            "detail-type": [_CALL, "AWS Console Sign In via CloudTrail"],
+            "detail": {"userIdentity": {"type": ["Root"], "invokedBy": [{"exists": False}]}},
+        },
         told=_CALLED,
     )
     rules = ("AuthorizeSecurityGroup", "RevokeSecurityGroup")

@@ -1,5 +1,6 @@
 """The synthetic canary: somebody outside who asks, every few minutes, whether the control plane answers over TLS."""
 
+import json
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,6 +45,11 @@ exports.handler = async () => {
 """
 
 
+def script(domain_name: str, *, least_certificate_days: int) -> str:
+    """Return what the canary runs."""
+    return _SCRIPT % {"domain": json.dumps(domain_name), "days": least_certificate_days}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CanaryProps:
     name: str
@@ -73,7 +79,7 @@ class Canary(Construct):
             runtime_version=RUNTIME,
             code=synthetics.CfnCanary.CodeProperty(
                 handler="index.handler",
-                script=_SCRIPT % {"domain": f"'{props.domain_name}'", "days": props.least_certificate_days},
+                script=script(props.domain_name, least_certificate_days=props.least_certificate_days),
             ),
             artifact_s3_location=f"s3://{self.artifacts.bucket_name}",
             artifact_config=synthetics.CfnCanary.ArtifactConfigProperty(

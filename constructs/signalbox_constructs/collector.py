@@ -63,7 +63,17 @@ class Collector(Construct):
         self.security_group = ClosedSecurityGroup(
             self, "SecurityGroup", vpc=props.vpc, description="Signalbox evidence collector"
         )
-        self.security_group.connections.allow_to(ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "AWS's own endpoints")
+        # a rule of its own: within the group it would take the place of the one that closes it
+        ec2.CfnSecurityGroupEgress(
+            self,
+            "WayOut",
+            group_id=self.security_group.security_group_id,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            cidr_ip="0.0.0.0/0",
+            description="AWS's own endpoints",
+        )
         self.role = self._role(props)
         self.execution_role = principals.service_role(self, "ExecutionRole", assumed_by=_ECS_TASKS, source="ecs")
         ecr.Repository.from_repository_arn(self, "Repository", props.image.repository_arn).grant_pull(
