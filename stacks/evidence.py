@@ -1,5 +1,6 @@
 """Evidence: the locked bucket, the key that signs, and the collector that looks at the whole deployment."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import cast
@@ -68,6 +69,7 @@ class EvidenceStack(cdk.Stack):
                     *("signalbox-evidence", "collect", "--output", "/tmp/evidence"),  # noqa: S108 - the task's own
                     *("--store", f"s3://{bucket.bucket_name}/{PREFIX}"),
                     *(word for stack in self._stacks() for word in ("--stacks", stack)),
+                    *_exceptions(settings),
                 ],
                 image=Image(
                     repository_arn=settings.image_repository_arn,
@@ -159,6 +161,12 @@ class EvidenceStack(cdk.Stack):
                 "task": "$.detail.taskArn",
             },
         )
+
+
+def _exceptions(settings: Settings) -> list[str]:
+    """Return the option that tells the collector of exceptions from controls; none where there are none."""
+    entries = [it.model_dump(mode="json", exclude_none=True) for it in settings.exceptions if it.is_of_a_control]
+    return ["--exceptions", json.dumps({"exceptions": entries})] if entries else []
 
 
 def _every(schedule: str) -> int:

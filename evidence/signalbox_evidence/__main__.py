@@ -69,12 +69,13 @@ def _tell(found: report.Report, form: Form) -> int:
 
 _FOLDER = Parameter(env_var="SIGNALBOX_CLOUD_ASSEMBLY", help="Folder of the synthesised cloud assembly (cdk.out).")
 Exceptions = Annotated[
-    Path | None, Parameter(help="YAML with the exceptions register, such as the deployment's settings.")
+    str | None,
+    Parameter(help='YAML file with the exceptions register, such as the settings; or JSON, {"exceptions": [...]}.'),
 ]
 
 
-def _register(path: Path | None) -> list[Exemption]:
-    return read_register(path) if path else []
+def _register(place: str | None) -> list[Exemption]:
+    return read_register(place) if place else []
 
 
 @app.command

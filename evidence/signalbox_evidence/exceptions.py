@@ -98,10 +98,16 @@ def excuse_of(observation: Observation, register: Sequence[Exemption], today: da
     return next((it for it in register if it.control == observation.control_id and it.holds(today)), None)
 
 
-def read_register(path: Path) -> list[Exemption]:
-    """Return the entries of `exceptions:` in a YAML file, such as a deployment's settings. Raises BadInput."""
+def read_register(place: str) -> list[Exemption]:
+    """Return the entries of `exceptions:` in a YAML file, such as a deployment's settings, or in a JSON object itself.
+
+    Raises BadInput.
+    """
+    is_content = place.startswith("{")
+    path = "the exceptions" if is_content else place
     try:
-        entries = _Register.model_validate(yaml.safe_load(path.read_text("utf-8"))).exceptions
+        content = place if is_content else Path(place).read_text("utf-8")
+        entries = _Register.model_validate(yaml.safe_load(content)).exceptions
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInput(f"{path}: wanted a YAML file with exceptions, got: {error}") from error
     except ValidationError as error:

@@ -41,14 +41,20 @@ def account(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }.items():
         monkeypatch.setenv(name, value)
     for region, name, template in (("us-east-1", "own-here", KEPT), ("us-west-2", "own-there", FORGOTTEN)):
-        boto3.client("cloudformation", region).create_stack(StackName=name, TemplateBody=json.dumps(template))
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
+        aws("cloudformation", region).create_stack(StackName=name, TemplateBody=json.dumps(template))
+    aws("s3").create_bucket(Bucket=BUCKET)
     yield
     for region, name in (("us-east-1", "own-here"), ("us-west-2", "own-there")):
-        boto3.client("cloudformation", region).delete_stack(StackName=name)
-    s3: Any = boto3.resource("s3")
-    s3.Bucket(BUCKET).objects.delete()
-    s3.Bucket(BUCKET).delete()
+        aws("cloudformation", region).delete_stack(StackName=name)
+    for it in aws("s3").list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        aws("s3").delete_object(Bucket=BUCKET, Key=it["Key"])
+    aws("s3").delete_bucket(Bucket=BUCKET)
+
+
+def aws(service: str, region: str | None = None) -> Any:
+    """Return a client that may change things."""
+    session: Any = boto3.Session()
+    return session.client(service, region_name=region)
 
 
 def run(*arguments: object) -> int:
@@ -78,13 +84,11 @@ def test_the_deployed_templates_are_judged_and_the_report_is_stored(
     observed = {(it["control_id"], it["mode"]): it for it in report["observations"]}
     assert {it["id"] for it in observed["DAT-08", "template"]["subjects"]} == {"own-here/Logs", "own-there/Lost"}
     folder = (tmp_path / "latest").resolve()
-    stored = {it["Key"]: it for it in boto3.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
+    stored = {it["Key"]: it for it in aws("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
     assert stored.keys() == {f"reports/{folder.name}/{it.relative_to(folder)}" for it in folder.rglob("*.*")}
     last = f"reports/{folder.name}/report.json"
     assert f"stored: s3://{BUCKET}/{last}" in said
-    assert (
-        boto3.client("s3").get_object(Bucket=BUCKET, Key=last)["Body"].read() == (folder / "report.json").read_bytes()
-    )
+    assert aws("s3").get_object(Bucket=BUCKET, Key=last)["Body"].read() == (folder / "report.json").read_bytes()
 
 
 def test_no_template_is_kept_among_the_raw_answers(account: None, tmp_path: Path) -> None:

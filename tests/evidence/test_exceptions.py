@@ -71,6 +71,13 @@ def test_an_excused_failure_is_shown_and_does_not_fail_the_command(
     assert run(capsys, "show", tmp_path / "out/latest")[0] == 0
 
 
+def test_the_register_itself_can_be_given(unencrypted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the collector in the account gets it: there is no file."""
+    register = json.dumps({"exceptions": [entry()]}, default=str)
+
+    assert run(capsys, "check", "--assembly", unencrypted, "--exceptions", register)[0] == 0
+
+
 @pytest.mark.parametrize(
     "changes",
     [

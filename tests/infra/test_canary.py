@@ -57,7 +57,7 @@ def certificate(folder: Path, *, name: str = DOMAIN, days: float = 90) -> tuple[
 
 
 @contextmanager
-def serving(certificate_file: Path, key: Path, status: int, *, newest: ssl.TLSVersion) -> Generator[int]:
+def serving(certificate_file: Path, key: Path, status: int) -> Generator[int]:
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status if self.path == "/healthz" else 404)
@@ -69,7 +69,6 @@ def serving(certificate_file: Path, key: Path, status: int, *, newest: ssl.TLSVe
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate_file, key)
-    context.maximum_version = newest
     with HTTPServer(("127.0.0.1", 0), Health) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, daemon=True)
@@ -86,7 +85,6 @@ def probe(
     name: str = DOMAIN,
     days: float = 90,
     trusted: bool = True,
-    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> subprocess.CompletedProcess[str]:
     from signalbox_constructs.canary import script  # noqa: PLC0415 - starts node, after conftest has said which
 
@@ -96,7 +94,7 @@ def probe(
     if not trusted:
         (folder / "other").mkdir()
         authority = certificate(folder / "other")[0]
-    with serving(*files, status, newest=newest) as port:
+    with serving(*files, status) as port:
         values = {"port": port, "authority": str(authority), "script": str(folder / "canary.js")}
         return subprocess.run(
             [str(NODE), "-e", DETOUR % values], capture_output=True, text=True, check=False, timeout=60

@@ -1,14 +1,16 @@
 """The collector sees everything, changes nothing but its own bucket, and is missed when it does not come."""
 
 import fnmatch
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from signalbox_evidence.live.permissions import action_of
 from signalbox_evidence.live.reads import READS
-from support.templates import Deployment, Resource
+from support.templates import ROOT, Deployment, Resource
 
 Deployments = Callable[[str], Deployment]
 
@@ -131,6 +133,22 @@ def test_it_looks_at_every_stack_and_stores_what_it_saw(deployment: Deployment) 
     assert set(named) == stacks
     assert len(named) == len(stacks)
     assert named[0].startswith("us-east-1/")
+
+
+def test_it_knows_the_exceptions_from_controls_and_no_others(deployments: Deployments) -> None:
+    """Else every deployment that excuses something would be told of it at each collection."""
+    commands: dict[str, list[str]] = {}
+    for name in CONFIGURATIONS:
+        (container,) = (
+            deployments(name).one("AWS::ECS::TaskDefinition", f"{STACK}/Collector").properties["ContainerDefinitions"]
+        )
+        commands[name] = [it for it in container["Command"] if isinstance(it, str)]
+
+    for name, command in commands.items():
+        given = [json.loads(command[index + 1]) for index, word in enumerate(command) if word == "--exceptions"]
+        said = yaml.safe_load((ROOT / f"config/matrix/{name}.yaml").read_text()).get("exceptions", [])
+        controls = [it["id"] for it in said if "::" not in it["control"]]
+        assert [it["id"] for register in given for it in register["exceptions"]] == controls
 
 
 def test_its_container_is_as_closed_as_those_of_the_service(deployment: Deployment) -> None:
