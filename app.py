@@ -10,8 +10,10 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
+from stacks.evidence import EvidenceStack
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
+from stacks.observability import ObservabilityStack
 from stacks.register import Controls, Weakened, hold_to_the_catalogue, synthesise, today
 from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
@@ -25,7 +27,9 @@ def build(app: cdk.App, settings: Settings, day: date, *, second_opinions: bool 
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
     edge = EdgeStack(app, settings, env, network=network)
-    ServiceStack(app, settings, env, keys=keys, network=network, data=data, edge=edge)
+    service = ServiceStack(app, settings, env, keys=keys, network=network, data=data, edge=edge)
+    observability = ObservabilityStack(app, settings, env, keys=keys, data=data, edge=edge, service=service)
+    EvidenceStack(app, settings, env, keys=keys, network=network, service=service, observability=observability)
     if second_opinions:
         cdk.Validations.of(app).add_plugins(
             AwsSolutionsChecks(app), NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app)

@@ -73,12 +73,13 @@ class Controls:
         return [control.id for control in load().controls if Mode.TEMPLATE in control.modes]
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
-        assembly = read_assembly(Path(context.template_paths[0]).parent)
+        directory = Path(context.template_paths[0]).parent
+        assembly = read_assembly(directory)
         report = carry_out(
             assembly, load(), modes=[Mode.TEMPLATE], settings={}, capabilities=None, progress=lambda _: None
         ).report
         self.troubles = judge(report.observations, self._register, self._day)
-        files = {stack.name: str(assembly.directory / stack.file) for stack in assembly.stacks}
+        files = {stack.name: str(directory / stack.file) for stack in assembly.stacks}
         return cdk.PolicyValidationPluginReport(
             success=not self.troubles,
             violations=[_violation(trouble, files) for trouble in self.troubles],

@@ -81,7 +81,7 @@ class Process(Construct):
         self, cluster: ecs.ICluster, *, copies: int, grace: cdk.Duration | None = None
     ) -> ecs.FargateService:
         """Keep `copies` tasks running over the zones; a failed roll-out goes back by itself."""
-        return ecs.FargateService(
+        self.service = ecs.FargateService(
             self,
             "Service",
             cluster=cluster,
@@ -97,6 +97,7 @@ class Process(Construct):
             enable_execute_command=False,
             health_check_grace_period=grace,
         )
+        return self.service
 
     def command_to_run_once(self, cluster: ecs.ICluster) -> str:
         """Return the AWS CLI's command that runs one task to its end, with this process's rights and ways out."""

@@ -14,8 +14,11 @@ from signalbox_evidence import archive, report, text
 from signalbox_evidence.capabilities import Capabilities
 from signalbox_evidence.catalogue import Mode, ParamValue, load
 from signalbox_evidence.errors import BadInput, EvidenceError
+from signalbox_evidence.exceptions import Exemption, read_register
+from signalbox_evidence.live.templates import read_deployed
 from signalbox_evidence.run import Settings, carry_out
-from signalbox_evidence.template.assembly import read_assembly
+from signalbox_evidence.store import S3Store
+from signalbox_evidence.template.assembly import Assembly, read_assembly
 
 app = App(name="signalbox-evidence", help="Compliance evidence for a Signalbox deployment, seen from outside.")
 
@@ -59,18 +62,26 @@ def _settings(texts: list[str] | None) -> Settings:
 def _tell(found: report.Report, form: Form) -> int:
     """Print the report, name what failed, and return the exit code that says so."""
     _print(found.model_dump_json(indent=2) if form == "json" else text.report_text(found))
-    for observation in found.troubles:
-        _progress(text.trouble(observation))
+    for trouble in found.troubles:
+        _progress(text.trouble(trouble))
     return _FAILED if found.troubles else 0
 
 
-Assembly = Annotated[
-    Path, Parameter(env_var="SIGNALBOX_CLOUD_ASSEMBLY", help="Folder of the synthesised cloud assembly (cdk.out).")
+_FOLDER = Parameter(env_var="SIGNALBOX_CLOUD_ASSEMBLY", help="Folder of the synthesised cloud assembly (cdk.out).")
+Exceptions = Annotated[
+    str | None,
+    Parameter(help='YAML file with the exceptions register, such as the settings; or JSON, {"exceptions": [...]}.'),
 ]
 
 
+def _register(place: str | None) -> list[Exemption]:
+    return read_register(place) if place else []
+
+
 @app.command
-def check(*, assembly: Assembly, form: Form = "text", changes: Set = None) -> int:
+def check(
+    *, assembly: Annotated[Path, _FOLDER], exceptions: Exceptions = None, form: Form = "text", changes: Set = None
+) -> int:
     """Check a synthesised cloud assembly. Asks nothing of AWS and writes no file."""
     result = carry_out(
         read_assembly(assembly),
@@ -79,37 +90,60 @@ def check(*, assembly: Assembly, form: Form = "text", changes: Set = None) -> in
         settings=_settings(changes),
         capabilities=None,
         progress=_progress,
+        exceptions=_register(exceptions),
     )
     return _tell(result.report, form)
+
+
+def _templates(folder: Path | None, stacks: list[str] | None) -> Assembly:
+    """Return what is judged as the template: of a folder, or of stacks that are deployed."""
+    if stacks:
+        return read_deployed(stacks)
+    if folder is None:
+        raise BadInput("wanted --assembly FOLDER or --stacks REGION/STACK, got neither")
+    return read_assembly(folder)
 
 
 @app.command
 def collect(
     *,
-    assembly: Assembly,
+    assembly: Annotated[Path | None, _FOLDER] = None,
+    stacks: Annotated[
+        list[str] | None,
+        Parameter(help="REGION/STACK of a deployed stack, instead of --assembly; repeatable.", negative=()),
+    ] = None,
     output: Annotated[Path, Parameter(help="Folder of all reports.")],
+    store: Annotated[
+        str | None, Parameter(name="--store", help="s3://BUCKET/PREFIX to which the report is sent as well.")
+    ] = None,
     mode: Annotated[Literal["template", "live", "all"], Parameter(help="What to look at.")] = "all",
     capabilities: Annotated[
         Path | None, Parameter(help="What an emulator cannot hold (JSON). Refused on AWS itself.")
     ] = None,
+    exceptions: Exceptions = None,
     form: Form = "text",
     changes: Set = None,
 ) -> int:
     """Collect evidence from the template and from the deployed account, and write the report.
 
     The report is a new folder OUTPUT/<UTC time> with `report.json`, `report.html` and the raw answers; OUTPUT/latest
-    points at it. AWS is found as every AWS tool finds it (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and only read.
+    points at it. AWS is found as every AWS tool finds it (AWS_PROFILE, AWS_ENDPOINT_URL, ...) and only read; --store
+    adds objects to one bucket and changes nothing else.
     """
+    place = S3Store.of(store) if store else None
     result = carry_out(
-        read_assembly(assembly),
+        _templates(assembly, stacks),
         load(),
         modes=[Mode.TEMPLATE, Mode.LIVE] if mode == "all" else [Mode(mode)],
         settings=_settings(changes),
         capabilities=Capabilities.read(capabilities) if capabilities else None,
         progress=_progress,
+        exceptions=_register(exceptions),
     )
     folder = archive.save(output, result.report, result.raw, result.started)
     _progress(f"report: {folder / 'report.html'}")
+    if place:
+        _progress(f"stored: {place.put(folder)}")
     return _tell(result.report, form)
 
 

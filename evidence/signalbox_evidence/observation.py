@@ -90,7 +90,8 @@ def observe(
     except ReadFailed as error:
         failure = str(error)
     status, reason = _status(control, findings, failure)
-    by_id = {(finding.subject.type, finding.subject.id): finding.subject for finding in findings}
+    # the ARN too: what has a name of its region may have a namesake in another one
+    by_id = {(it.subject.type, it.subject.id, it.subject.arn or ""): it.subject for it in findings}
     subjects = [subject for _, subject in sorted(by_id.items())]
     live = world.mode is Mode.LIVE
     return Observation(

@@ -1,16 +1,18 @@
 """The report of one run: everything needed to read it, and to see how each verdict came about."""
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from signalbox_evidence.canonical import name_uuid, utc
 from signalbox_evidence.catalogue import Catalogue, Frozen, Mode
 from signalbox_evidence.errors import BadInput
+from signalbox_evidence.exceptions import Exemption, Trouble, excuse_of, judge
 from signalbox_evidence.live.clients import Identity
 from signalbox_evidence.observation import Observation, Status
 from signalbox_evidence.template.assembly import Assembly, Validation
@@ -19,7 +21,6 @@ EMULATOR_NOTICE = (
     "Collected from an AWS emulator: the service API stored what was asked, not that anything is enforced. "
     "This report is no evidence about an AWS account."
 )
-_BAD = (Status.NOT_SATISFIED, Status.ERROR)
 
 
 class TemplateDigest(Frozen):
@@ -35,7 +36,11 @@ class Emulator(Frozen):
 
 
 class Report(Frozen):
-    """`counts`: mode -> status -> number of controls. `account`, `region`, `actor`: None when no account was asked."""
+    """`counts`: mode -> status -> number of controls. `account`, `region`, `actor`: None when no account was asked.
+
+    `region` is the primary one, `regions` are all that were asked. `exceptions` are those of the register that was
+    given, whether they hold or not.
+    """
 
     schema_version: Literal["signalbox-evidence-report/1"] = "signalbox-evidence-report/1"
     run_id: str
@@ -46,21 +51,36 @@ class Report(Frozen):
     emulator: Emulator | None
     account: str | None
     region: str | None
+    regions: list[str] = Field(default_factory=list[str])
     actor: str | None
     catalogue: Catalogue
     templates: list[TemplateDigest]
     validation: Validation
     counts: dict[Mode, dict[Status, int]]
     observations: list[Observation]
+    exceptions: list[Exemption] = Field(default_factory=list[Exemption])
 
     def of(self, control_id: str, mode: Mode) -> Observation | None:
         """The observation of that control in that mode; None when the mode is not one of the control's, or not run."""
         return next((it for it in self.observations if it.control_id == control_id and it.mode is mode), None)
 
     @property
-    def troubles(self) -> list[Observation]:
-        """Observations that are not satisfied, or errors: while there is one, the command does not exit 0."""
-        return [observation for observation in self.observations if observation.status in _BAD]
+    def places(self) -> str:
+        """The regions in words."""
+        return ", ".join(self.regions) or str(self.region)
+
+    @property
+    def day(self) -> date:
+        """The day by which exceptions are judged: that of the run, whenever the report is read."""
+        return datetime.fromisoformat(self.started_at).date()
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What failed and is not excused, and what excuses nothing: while there is one, the command does not exit 0."""
+        return judge(self.observations, self.exceptions, self.day)
+
+    def excuse_of(self, observation: Observation) -> Exemption | None:
+        return excuse_of(observation, self.exceptions, self.day)
 
 
 def tool_name() -> str:
@@ -83,8 +103,10 @@ def compose(
     assembly: Assembly,
     catalogue: Catalogue,
     identity: Identity | None,
+    regions: Sequence[str],
     emulator: Emulator | None,
     observations: list[Observation],
+    exceptions: Sequence[Exemption],
     started: datetime,
     ended: datetime,
 ) -> Report:
@@ -98,12 +120,14 @@ def compose(
         emulator=emulator,
         account=identity.account if identity else None,
         region=identity.region if identity else None,
+        regions=list(regions),
         actor=identity.arn if identity else None,
         catalogue=catalogue,
         templates=[TemplateDigest(stack=it.name, file=it.file, sha256=it.sha256) for it in assembly.stacks],
         validation=assembly.validation,
         counts=counts,
         observations=observations,
+        exceptions=list(exceptions),
     )
 
 

@@ -1,15 +1,16 @@
 """A run: which controls are carried out in which modes, in what order, on what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from signalbox_evidence.capabilities import NO_LIMITS, Capabilities
 from signalbox_evidence.catalogue import Catalogue, Mode, Params, ParamValue
 from signalbox_evidence.errors import BadInput
+from signalbox_evidence.exceptions import Exemption
 from signalbox_evidence.live.clients import Clients, Identity
 from signalbox_evidence.live.reader import Reader
-from signalbox_evidence.live.world import LiveWorld
+from signalbox_evidence.live.world import LiveWorld, Place
 from signalbox_evidence.observation import Context, Observation, observe
 from signalbox_evidence.report import EMULATOR_NOTICE, Emulator, Report, compose, run_id
 from signalbox_evidence.template.assembly import Assembly
@@ -27,11 +28,13 @@ class Result:
     started: datetime
 
 
-def _region(assembly: Assembly) -> str | None:
-    regions = {stack.region for stack in assembly.stacks}
-    if len(regions) > 1:
-        raise BadInput(f"stacks of several regions ({sorted(map(str, regions))}): one run collects from one region")
-    return regions.pop()
+def _clients(assembly: Assembly) -> dict[str | None, Clients]:
+    """Return clients for each region of the assembly, the primary one first."""
+    return {region: Clients(region) for region in dict.fromkeys(stack.region for stack in assembly.stacks)}
+
+
+def _place(assembly: Assembly, region: str | None, clients: Clients) -> Place:
+    return Place(Reader(clients), [stack.name for stack in assembly.stacks if stack.region == region])
 
 
 def _check_account(assembly: Assembly, identity: Identity) -> None:
@@ -63,6 +66,7 @@ def carry_out(
     settings: Settings,
     capabilities: Capabilities | None,
     progress: Progress,
+    exceptions: Sequence[Exemption] = (),
 ) -> Result:
     """Carry out every control in each of `modes` that it has, in id order. Raises BadInput, Denied, Unreachable."""
     for control_id in settings:
@@ -72,12 +76,12 @@ def carry_out(
     identifier = run_id(assembly, started)
     observations: list[Observation] = []
     identity: Identity | None = None
-    reader: Reader | None = None
+    places: list[Place] = []
     emulator: Emulator | None = None
     if Mode.LIVE in modes:
-        clients = Clients(_region(assembly))
-        identity = clients.identity()
-        reader = Reader(clients)
+        clients = _clients(assembly)
+        identity = next(iter(clients.values())).identity()
+        places = [_place(assembly, region, of_region) for region, of_region in clients.items()]
         _check_account(assembly, identity)
         emulator = _emulator(identity, capabilities)
     elif capabilities is not None:
@@ -90,16 +94,15 @@ def carry_out(
         actor=identity.arn if identity else None,
     )
     template = TemplateWorld(assembly)
-    stacks = [stack.name for stack in assembly.stacks]
     for control in catalogue.controls:
         if Mode.TEMPLATE in modes and Mode.TEMPLATE in control.modes:
             seen = observe(control, template, params[control.id], limits=NO_LIMITS, context=context, calls=[])
             observations.append(seen)
             progress(f"{control.id} template: {seen.status}")
-        if reader and identity and Mode.LIVE in control.modes:
-            world = LiveWorld(reader, identity.account, stacks)
+        if identity and Mode.LIVE in control.modes:
+            world = LiveWorld(identity.account, places)
             limits = capabilities or NO_LIMITS
-            seen = observe(control, world, params[control.id], limits=limits, context=context, calls=world.probe.calls)
+            seen = observe(control, world, params[control.id], limits=limits, context=context, calls=world.calls)
             observations.append(seen)
             progress(f"{control.id} live: {seen.status}")
     report = compose(
@@ -107,9 +110,12 @@ def carry_out(
         assembly=assembly,
         catalogue=catalogue,
         identity=identity,
+        regions=[place.reader.region for place in places],
         emulator=emulator,
         observations=observations,
+        exceptions=exceptions,
         started=started,
         ended=datetime.now(UTC),
     )
-    return Result(report, reader.raw if reader else {}, started)
+    raw = {sha256: content for place in places for sha256, content in place.reader.raw.items()}
+    return Result(report, raw, started)

@@ -208,6 +208,9 @@ class Observability(Section):
     runbooks: Annotated[str, StringConstraints(pattern=r"^https://\S+[^/]$")] = Field(
         description="the HTTPS URL under which the runbooks are read, without a slash at its end"
     )
+    alarms: Literal["essential", "all"] = Field(
+        description="essential: the ten that cost nothing, or all; incidents are told of in any case"
+    )
     canary_minutes: Annotated[int, Field(ge=0, le=60)] = Field(
         description="0 to 60: minutes between two runs of the synthetic canary; 0 for none"
     )

@@ -3,9 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 
-from signalbox_evidence.exceptions import LONGEST
 from stacks.settings.model import ECR, FARGATE_MEMORY, Settings
 
 
@@ -82,9 +80,9 @@ def _exceptions(settings: Settings) -> Iterator[str]:
         if exemption.id in seen:
             yield f"exceptions.{index}.id"
         seen.add(exemption.id)
-        if exemption.approver.casefold() == exemption.owner.casefold():
+        if not exemption.is_approved_by_another:
             yield f"exceptions.{index}.approver"
-        if not timedelta(0) < exemption.expires - exemption.opened <= LONGEST:
+        if not exemption.ends_in_time:
             yield f"exceptions.{index}.expires"
 
 

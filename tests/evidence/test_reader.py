@@ -13,7 +13,7 @@ from signalbox_evidence.errors import ReadFailed
 from signalbox_evidence.live.clients import Clients, Identity, NotAllowed
 from signalbox_evidence.live.reader import Probe, Reader
 from signalbox_evidence.live.reads import READS, keep
-from signalbox_evidence.live.world import LiveWorld
+from signalbox_evidence.live.world import LiveWorld, Place
 from signalbox_evidence.observation import Context, Status, observe
 
 CLUSTER = {
@@ -62,9 +62,9 @@ def _stacks(stub: Stubber, resources: list[tuple[str, str]], status: str = "CREA
 
 def _observe(clients: Clients, control_id: str) -> tuple[Status, str]:
     control = load().control(control_id)
-    world = LiveWorld(Reader(clients), "000000000000", ["data"])
+    world = LiveWorld("000000000000", [Place(Reader(clients), ["data"])])
     context = Context(run_id="run", catalogue_sha256="0")
-    seen = observe(control, world, Params(control, {}), limits=NO_LIMITS, context=context, calls=world.probe.calls)
+    seen = observe(control, world, Params(control, {}), limits=NO_LIMITS, context=context, calls=world.calls)
     return seen.status, seen.reason
 
 

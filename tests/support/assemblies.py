@@ -45,6 +45,16 @@ class Draft:
     def copy(self) -> "Draft":
         return copy.deepcopy(self)
 
+    def add_stack(self, name: str, template: Json, *, region: str, account: str = "000000000000") -> None:
+        """Add a stack of another region, say."""
+        properties = {"templateFile": f"{name}.template.json", "terminationProtection": True}
+        self._manifest["artifacts"][name] = {
+            "type": "aws:cloudformation:stack",
+            "environment": f"aws://{account}/{region}",
+            "properties": properties,
+        }
+        self.stacks[name] = template
+
     def protect(self, stack: str, *, protected: bool) -> None:
         self._manifest["artifacts"][stack]["properties"]["terminationProtection"] = protected
 

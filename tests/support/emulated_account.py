@@ -17,7 +17,7 @@ from signalbox_evidence.capabilities import NO_LIMITS, Capabilities
 from signalbox_evidence.catalogue import Mode, Params, load
 from signalbox_evidence.live.clients import Clients
 from signalbox_evidence.live.reader import Reader
-from signalbox_evidence.live.world import LiveWorld
+from signalbox_evidence.live.world import LiveWorld, Place
 from signalbox_evidence.observation import Context, Observation, observe
 from support.templates import ROOT
 
@@ -149,9 +149,9 @@ class Account:
         found: dict[str, Observation] = {}
         for control in load().controls:
             if Mode.LIVE in control.modes and (only is None or control.id in only):
-                world = LiveWorld(reader, "000000000000", STACKS)
+                world = LiveWorld("000000000000", [Place(reader, STACKS)])
                 found[control.id] = observe(
-                    control, world, Params(control, {}), limits=capabilities, context=context, calls=world.probe.calls
+                    control, world, Params(control, {}), limits=capabilities, context=context, calls=world.calls
                 )
         return found
 

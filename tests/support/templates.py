@@ -67,7 +67,7 @@ class Deployment:
         return [
             Resource(f"{stack}/{logical_id}", item["Type"], item["Metadata"]["aws:cdk:path"], item)
             for stack, template in self.templates.items()
-            for logical_id, item in template["Resources"].items()
+            for logical_id, item in template.get("Resources", {}).items()
         ]
 
     def all(self, kind: str) -> list[Resource]:

@@ -65,6 +65,10 @@ class Clients:
         self._session.events.register("before-call", _refuse_others)
         self._clients: dict[str, Any] = {}
 
+    @property
+    def region(self) -> str:
+        return self._session.region_name or ""
+
     def of(self, service: str) -> Any:
         if service not in self._clients:
             session: Any = self._session  # the stubs type clients by literal service names

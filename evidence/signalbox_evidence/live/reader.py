@@ -21,6 +21,7 @@ from signalbox_evidence.live.reads import READS, keep
 class Call(Frozen):
     """One request and the page that answered it. `raw` is the digest of the kept answer; `error` its code instead."""
 
+    region: str = ""
     service: str
     operation: str
     params: dict[str, Any]
@@ -40,6 +41,7 @@ class Reader:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self.region = clients.region
         self._answers: dict[bytes, tuple[Pages, list[Call]] | ReadFailed] = {}
         self.raw: dict[str, bytes] = {}
 
@@ -80,7 +82,7 @@ class Reader:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code not in missing:
                 raise ReadFailed(f"{name}: {error}") from error
-            calls.append(_call(name, params, 1, error.response, error=code))
+            calls.append(_call(self.region, name, params, 1, error.response, error=code))
         except BotoCoreError as error:
             raise ReadFailed(f"{name}: {error}") from error
         return pages, calls
@@ -92,15 +94,23 @@ class Reader:
         content = canonical({"operation": name, "params": params, "page": number, "answer": page})
         sha256 = digest(content)
         self.raw[sha256] = content
-        return page, _call(name, params, number, answer, raw=sha256)
+        return page, _call(self.region, name, params, number, answer, raw=sha256)
 
 
 def _call(
-    name: str, params: dict[str, Any], page: int, answer: Any, *, raw: str | None = None, error: str | None = None
+    region: str,
+    name: str,
+    params: dict[str, Any],
+    page: int,
+    answer: Any,
+    *,
+    raw: str | None = None,
+    error: str | None = None,
 ) -> Call:
     service, _, operation = name.partition(":")
     meta: dict[str, Any] = answer.get("ResponseMetadata", {})
     return Call(
+        region=region,
         service=service,
         operation=operation,
         params=params,
@@ -114,11 +124,11 @@ def _call(
 
 
 class Probe:
-    """A reader's face for one control: remembers the calls that the control rests on."""
+    """A reader's face for one control: adds to `calls`, which may be shared, the calls that the control rests on."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, calls: list[Call] | None = None) -> None:
         self._reader = reader
-        self.calls: list[Call] = []
+        self.calls = [] if calls is None else calls
 
     def read(self, name: str, missing: Collection[str] = (), **params: Any) -> Pages:
         pages, calls = self._reader.read(name, params, missing)

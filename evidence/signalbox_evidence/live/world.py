@@ -1,6 +1,7 @@
 """The account as a World, for one control: which reader gives which facts, and which calls they took."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast  # the table maps a type to lists of that type, which typing cannot say
 
 from signalbox_evidence.catalogue import Mode
@@ -13,7 +14,7 @@ from signalbox_evidence.facts.network import Endpoint, FlowLog, SecurityGroup, S
 from signalbox_evidence.facts.storage import BucketAccess, LogGroup, Stack, StorePolicy
 from signalbox_evidence.live import compute, database, edge, identity, keys, network, storage
 from signalbox_evidence.live.deployment import Deployment
-from signalbox_evidence.live.reader import Probe, Reader
+from signalbox_evidence.live.reader import Call, Probe, Reader
 
 T = TypeVar("T")
 
@@ -46,16 +47,24 @@ _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
 }
 
 
+@dataclass(frozen=True)
+class Place:
+    """The stacks of one region, and who reads there."""
+
+    reader: Reader
+    stacks: Sequence[str]
+
+
 class LiveWorld:
-    """Facts of one account and region. `probe.calls` are the calls that they took so far."""
+    """Facts of one account, over all its regions. `calls` are the calls that they took so far."""
 
     mode = Mode.LIVE
 
-    def __init__(self, reader: Reader, account: str, stacks: Sequence[str]) -> None:
+    def __init__(self, account: str, places: Sequence[Place]) -> None:
         self.account = account
-        self.probe = Probe(reader)
-        self._deployment = Deployment(self.probe, stacks)
+        self.calls: list[Call] = []
+        self._deployments = [Deployment(Probe(place.reader, self.calls), place.stacks) for place in places]
 
     def all(self, kind: type[T]) -> list[T]:
-        facts = _READERS[kind](self._deployment)
+        facts = [fact for deployment in self._deployments for fact in _READERS[kind](deployment)]
         return cast("list[T]", facts)

@@ -53,9 +53,13 @@ class Validation(Frozen):
     acknowledged: list[ToolFinding]
 
 
+NO_VALIDATION = Validation(present=False, plugins=[], violations=[], acknowledged=[])
+
+
 @dataclass(frozen=True)
 class Assembly:
-    directory: Path
+    """Templates of one account, of one region or several; the first stack's region is the primary one."""
+
     stacks: tuple[StackTemplate, ...]
     validation: Validation
 
@@ -79,17 +83,22 @@ def _environment(text: str) -> tuple[str | None, str | None]:
     return (None if account == "unknown-account" else account), (None if region == "unknown-region" else region)
 
 
+def refuse_what_hides(body: Json, where: str) -> None:
+    """Raise BadInput for a template that would hide resources from the controls."""
+    if "Transform" in body:
+        raise BadInput(f"{where}: has a Transform, whose result only CloudFormation knows")
+    for logical_id, resource in body.get("Resources", {}).items():
+        if resource.get("Type") == "AWS::CloudFormation::Stack":
+            raise BadInput(f"{where}: {logical_id} is a nested stack, wanted its resources in a stack")
+
+
 def _stack(directory: Path, name: str, artifact: Json) -> StackTemplate:
     properties: Json = artifact.get("properties", {})
     file = str(properties.get("templateFile", ""))
     if not file:
         raise BadInput(f"{directory / 'manifest.json'}: stack {name} names no template file")
     body, sha256 = _json(directory / file)
-    if "Transform" in body:
-        raise BadInput(f"{directory / file}: has a Transform, whose result only CloudFormation knows")
-    for logical_id, resource in body.get("Resources", {}).items():
-        if resource.get("Type") == "AWS::CloudFormation::Stack":
-            raise BadInput(f"{directory / file}: {logical_id} is a nested stack, wanted its resources in a stack")
+    refuse_what_hides(body, str(directory / file))
     account, region = _environment(str(artifact.get("environment", "")))
     return StackTemplate(
         name=str(properties.get("stackName", name)),
@@ -115,7 +124,7 @@ def _tool_finding(plugin: str, row: Json) -> ToolFinding:
 def _validation(directory: Path) -> Validation:
     path = directory / "validation-report.json"
     if not path.exists():
-        return Validation(present=False, plugins=[], violations=[], acknowledged=[])
+        return NO_VALIDATION
     plugins: list[Json] = _json(path)[0].get("pluginReports", [])
     names = [str(plugin.get("pluginName", "")) for plugin in plugins]
     pairs = list(zip(names, plugins, strict=True))
@@ -141,6 +150,10 @@ def read_assembly(directory: Path) -> Assembly:
         for name, artifact in artifacts.items()
         if artifact.get("type") == "aws:cloudformation:stack"
     )
+    names = [stack.name for stack in stacks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(f"{directory / 'manifest.json'}: wanted a stack name once over all regions, got twice {twice}")
     if not stacks:
         raise BadInput(f"{directory / 'manifest.json'}: wanted at least one stack, got none")
-    return Assembly(directory, stacks, _validation(directory))
+    return Assembly(stacks, _validation(directory))

@@ -50,12 +50,12 @@ class Intrinsics:
 
     def __init__(self, assembly: Assembly) -> None:
         self._stacks = {stack.name: stack for stack in assembly.stacks}
-        self._exports: dict[str, tuple[StackTemplate, Any]] = {}
+        self._exports: dict[tuple[str | None, str], tuple[StackTemplate, Any]] = {}  # an export is of its region
         for stack in assembly.stacks:
             for output in stack.body.get("Outputs", {}).values():
                 name = self.resolve(stack, output.get("Export", {}).get("Name"))
                 if isinstance(name, str):
-                    self._exports[name] = (stack, output.get("Value"))
+                    self._exports[stack.region, name] = (stack, output.get("Value"))
         self._functions: dict[str, Callable[[StackTemplate, Any], Any]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
@@ -120,12 +120,12 @@ class Intrinsics:
         if parameter is None:
             return Unknown(f"Ref {name}: nothing of that name in {stack.name}")
         if str(parameter.get("Type", "")).startswith("AWS::SSM::"):
-            return self._stored(str(parameter.get("Default")), name)
+            return self._stored(stack, str(parameter.get("Default")), name)
         return parameter.get("Default", Unknown(f"parameter {name} of {stack.name} has no default"))
 
-    def _stored(self, path: str, name: str) -> Any:
-        """The value of an SSM parameter that some stack of the assembly writes."""
-        for stack in self._stacks.values():
+    def _stored(self, reader: StackTemplate, path: str, name: str) -> Any:
+        """The value of an SSM parameter that some stack of the reader's region writes."""
+        for stack in (it for it in self._stacks.values() if it.region == reader.region):
             for resource in stack.resources.values():
                 properties: Json = resource.get("Properties", {})
                 if (
@@ -164,9 +164,9 @@ class Intrinsics:
 
     def _import(self, stack: StackTemplate, value: Any) -> Any:
         name = self.resolve(stack, value)
-        if not isinstance(name, str) or name not in self._exports:
-            return Unknown(f"no stack of this assembly exports {name}")
-        owner, exported = self._exports[name]
+        if not isinstance(name, str) or (stack.region, name) not in self._exports:
+            return Unknown(f"no stack of this assembly exports {name} in {stack.region or 'its region'}")
+        owner, exported = self._exports[stack.region, name]
         return self.resolve(owner, exported)
 
     def _sub(self, stack: StackTemplate, value: Any) -> Any:
