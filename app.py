@@ -9,8 +9,10 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
+from stacks.identity import IdentityStack
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
+from stacks.patching import PatchingStack
 from stacks.register import Controls, Weakened, hold_to_the_catalogue, synthesise, today
 from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
@@ -22,8 +24,10 @@ def build(app: cdk.App, settings: Settings, day: date) -> Controls:
     keys = KeysStack(app, settings, env)
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
-    edge = EdgeStack(app, settings, env, network=network)
-    ServiceStack(app, settings, env, keys=keys, network=network, data=data, edge=edge)
+    identity = IdentityStack(app, settings, env)
+    PatchingStack(app, settings, env, keys=keys)
+    edge = EdgeStack(app, settings, env, keys=keys, network=network)
+    ServiceStack(app, settings, env, keys=keys, network=network, data=data, identity=identity, edge=edge)
     cdk.Validations.of(app).add_plugins(
         AwsSolutionsChecks(app), NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app)
     )
