@@ -9,7 +9,7 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
-from stacks.identity import IdentityStack
+from stacks.identity import issuer_of
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
 from stacks.patching import PatchingStack
@@ -24,10 +24,10 @@ def build(app: cdk.App, settings: Settings, day: date) -> Controls:
     keys = KeysStack(app, settings, env)
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
-    identity = IdentityStack(app, settings, env)
+    issuer = issuer_of(app, settings, env)
     PatchingStack(app, settings, env, keys=keys)
     edge = EdgeStack(app, settings, env, keys=keys, network=network)
-    ServiceStack(app, settings, env, keys=keys, network=network, data=data, identity=identity, edge=edge)
+    ServiceStack(app, settings, env, keys=keys, network=network, data=data, issuer=issuer, edge=edge)
     cdk.Validations.of(app).add_plugins(
         AwsSolutionsChecks(app), NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app)
     )

@@ -4,7 +4,6 @@ from functools import partial
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -15,7 +14,7 @@ from signalbox_constructs.process import HTTPS_PORT, Placement, Process, Process
 from signalbox_constructs.scaling import Hours, TaskScaling
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
-from stacks.identity import IdentityStack, Issuer
+from stacks.identity import Issuer
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
 from stacks.settings import Settings
@@ -42,7 +41,7 @@ class ServiceStack(cdk.Stack):
         keys: KeysStack,
         network: NetworkStack,
         data: DataStack,
-        identity: IdentityStack,
+        issuer: Issuer,
         edge: EdgeStack,
     ) -> None:
         super().__init__(scope, f"{settings.name}-service", env=env)
@@ -65,7 +64,6 @@ class ServiceStack(cdk.Stack):
             log_key=keys.operations,
         )
 
-        issuer = identity.issuer
         self.serve = Process(
             self,
             "Serve",
@@ -74,7 +72,7 @@ class ServiceStack(cdk.Stack):
                 health=["signalbox", "health", "serve"],
                 port=HTTPS_PORT,
                 environment={"SIGNALBOX_OIDC_ISSUER": issuer.url, "SIGNALBOX_OIDC_CLIENT_ID": issuer.client_id},
-                secrets=_secrets(issuer),
+                secrets=self._secrets(issuer),
             ),
         )
         self.serve_service = self.serve.run_as_service(self.cluster, grace=START_GRACE)
@@ -89,6 +87,12 @@ class ServiceStack(cdk.Stack):
 
         self.queued_actions = self._queue_depth(settings)
         self._scale(settings)
+
+    def _secrets(self, issuer: Issuer) -> dict[str, secretsmanager.ISecret]:
+        if issuer.client_secret_arn is None:
+            return {}
+        secret = secretsmanager.Secret.from_secret_complete_arn(self, "ClientSecret", issuer.client_secret_arn)
+        return {"SIGNALBOX_OIDC_CLIENT_SECRET": secret}
 
     def _queue_depth(self, settings: Settings) -> cloudwatch.Metric:
         """Make a metric of what the reconciler logs once a minute: how many actions wait."""
@@ -122,7 +126,3 @@ class ServiceStack(cdk.Stack):
                 scaling.sleep_outside(
                     Hours(timezone=hours.timezone, days=hours.days, start=hours.start, stop=hours.stop)
                 )
-
-
-def _secrets(issuer: Issuer) -> dict[str, secretsmanager.ISecret]:
-    return {"SIGNALBOX_OIDC_CLIENT_SECRET": issuer.client_secret} if issuer.client_secret else {}

@@ -90,6 +90,11 @@ class Rebuild(Construct):
             queued_timeout_in_minutes=60,
         )
         self.project_arn = self.project.attr_arn
+        accept_of_frameworks(
+            self.project,
+            "CodeBuildProjectSourceRepoUrl",
+            reason="The project has no source of CodeBuild's, and so no credentials of one: it clones what anybody may read.",
+        )
         accept(
             self.project,
             "AwsSolutions::AwsSolutions-CB3",

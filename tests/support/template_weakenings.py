@@ -171,6 +171,11 @@ def _two_zones(draft: Draft) -> None:
     draft.properties("AWS::RDS::DBSubnetGroup")["SubnetIds"].pop()
 
 
+def _one_zone_load_balancer(draft: Draft) -> None:
+    balancer = draft.properties("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    balancer["Subnets"] = balancer["Subnets"][:1]
+
+
 def _one_zone_service(draft: Draft) -> None:
     network = draft.properties(SERVICE)["NetworkConfiguration"]["AwsvpcConfiguration"]
     network["Subnets"] = network["Subnets"][:1]
@@ -268,6 +273,7 @@ WEAKENED = [
     Weakened("NET-08", "kept for a month", change(LOGS, "RetentionInDays", 30, named="FlowLogs")),
     Weakened("NET-10", "the database in two zones", _two_zones),
     Weakened("NET-10", "a service in one zone", _one_zone_service),
+    Weakened("NET-10", "a load balancer in one zone", _one_zone_load_balancer),
     Weakened("NET-12", "a peering", _peer),
     Weakened("NET-12", "an endpoint to a tenant", _foreign_endpoint),
     Weakened(
