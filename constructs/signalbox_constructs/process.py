@@ -99,7 +99,7 @@ class Process(Construct):
 
         The template says no number: each update would put it back to that, whatever autoscaling has made of it.
         """
-        return ecs.FargateService(
+        service = ecs.FargateService(
             self,
             "Service",
             cluster=cluster,
@@ -115,6 +115,9 @@ class Process(Construct):
             health_check_grace_period=grace,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        # a task that starts before its rules and rights are there fails, and three of them undo the deployment
+        service.node.add_dependency(self.execution_role, self.security_group)
+        return service
 
     def _role(self, construct_id: str) -> iam.IRole:
         role = principals.service_role(self, construct_id, assumed_by=_ECS_TASKS, source="ecs")
