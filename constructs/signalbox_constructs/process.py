@@ -133,8 +133,16 @@ class Process(Construct):
         """Allow the database and the way to AWS: nothing else, nowhere else."""
         props.database.allow_from(self.security_group, f"{self.node.id} to database")
         if not props.placement.endpoints:
-            self.security_group.connections.allow_to(
-                ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "AWS by its public addresses, as there are no private endpoints"
+            # a resource of its own: a closed group's inline rules to addresses stay the one that matches nothing
+            ec2.CfnSecurityGroupEgress(
+                self.security_group,
+                "ToAws",
+                group_id=self.security_group.security_group_id,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                cidr_ip="0.0.0.0/0",
+                description="AWS by its public addresses, as there are no private endpoints",
             )
             return
         self.security_group.connections.allow_to(
