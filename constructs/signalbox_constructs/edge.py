@@ -51,7 +51,8 @@ class TlsEdge(Construct):
     """An internet-facing load balancer: HTTPS with an AEAD-only policy, and port 80 that redirects and nothing else.
 
     Exposes `load_balancer`, `security_group`, `target_group` (HTTPS to `target_port`, for a service to join),
-    `certificate` and `access_logs` (of requests and of connections). With a hosted zone it proves the certificate and names the load balancer there.
+    `certificate` and `access_logs` (of requests and of connections). With a hosted zone it proves the certificate and
+    names the load balancer there.
     """
 
     def __init__(self, scope: Construct, construct_id: str, props: TlsEdgeProps) -> None:
@@ -117,7 +118,7 @@ class TlsEdge(Construct):
         accept_of_frameworks(
             redirect,
             "ELBv2ACMCertificateRequired",
-            reason="Port 80 answers with a redirect to HTTPS and nothing else; a listener without TLS has no certificate.",
+            reason="Port 80 answers with a redirect to HTTPS and nothing else; without TLS there is no certificate.",
         )
         if zone:
             route53.ARecord(

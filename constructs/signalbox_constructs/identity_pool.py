@@ -11,8 +11,8 @@ from signalbox_constructs.findings import accept
 REDIRECT = "http://localhost:53593/callback"
 """Where Flyte's SDK and CLI listen for the code: the control plane tells them this address with the client's id.
 
-The one redirect without TLS that Cognito admits is to localhost; the code never leaves the machine, and is worth nothing
-without the verifier that only the process which asked for it has (PKCE, RFC 7636; RFC 8252 section 7.3).
+The one redirect without TLS that Cognito admits is to localhost; the code never leaves the machine, and is worth
+nothing without the verifier that only the process which asked for it has (PKCE, RFC 7636; RFC 8252 section 7.3).
 """
 
 SCOPE = "api"
@@ -30,8 +30,8 @@ class IdentityPoolProps:
 class IdentityPool(Construct):
     """The pool, its login pages, the control plane as a resource with one scope, and a public client for SDK and CLI.
 
-    Exposes `pool`, `domain`, `client`, `issuer`, `client_id` and `scope`. Threat protection is Cognito's Plus tier, which
-    is paid for by each user that logs in; this is the Essentials tier.
+    Exposes `pool`, `domain`, `resource_server`, `client`, `issuer`, `client_id` and `scope`. Threat protection is
+    Cognito's Plus tier, which is paid for by each user that logs in; this is the Essentials tier.
     """
 
     def __init__(self, scope: Construct, construct_id: str, props: IdentityPoolProps) -> None:
@@ -66,8 +66,8 @@ class IdentityPool(Construct):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         reason = (
-            "Threat protection belongs to Cognito's Plus tier, which is paid for by each user that logs in. There is no "
-            "self sign-up, and a stolen password does not open an account without its second factor."
+            "Threat protection belongs to Cognito's Plus tier, which is paid for by each user that logs in. There is "
+            "no self sign-up, and a stolen password does not open an account without its second factor."
         )
         for finding in ("COG3", "COG8"):
             accept(self.pool, f"AwsSolutions::AwsSolutions-{finding}", reason=reason)

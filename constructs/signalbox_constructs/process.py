@@ -124,8 +124,8 @@ class Process(Construct):
         accept_of_frameworks(
             role,
             "IAMNoInlinePolicy",
-            reason="The policy is this role's alone, written by its grants, and goes with it; a managed policy could be "
-            "attached to another identity as well.",
+            reason="The policy is this role's alone, written by its grants, and goes with it; a managed policy could "
+            "be attached to another identity as well.",
         )
         return role
 

@@ -15,6 +15,11 @@ from signalbox_constructs.findings import accept, accept_of_frameworks
 
 _PYTHON = "public.ecr.aws/docker/library/python:3.13-slim"
 _UV = "ghcr.io/astral-sh/uv:0.13.9"
+_BUILD = (
+    "docker build --file source/service/Dockerfile --platform linux/arm64 --provenance=false"
+    ' --build-context rds=rds --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "UV_IMAGE=$UV_IMAGE"'
+    ' --build-arg "RDS_BUNDLE_SHA256=$RDS_BUNDLE_SHA256" --tag "$REPOSITORY:$IMAGE_TAG" source'
+)
 _RDS_BUNDLE = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 
 
@@ -52,8 +57,8 @@ class Rebuild(Construct):
         accept_of_frameworks(
             self.role,
             "IAMNoInlinePolicy",
-            reason="The policy is this role's alone, written by its grants, and goes with it; a managed policy could be "
-            "attached to another identity as well.",
+            reason="The policy is this role's alone, written by its grants, and goes with it; a managed policy could "
+            "be attached to another identity as well.",
         )
         self.project = codebuild.CfnProject(
             self,
@@ -93,7 +98,8 @@ class Rebuild(Construct):
         accept_of_frameworks(
             self.project,
             "CodeBuildProjectSourceRepoUrl",
-            reason="The project has no source of CodeBuild's, and so no credentials of one: it clones what anybody may read.",
+            reason="The project has no source of CodeBuild's, and so no credentials of one: it clones what anybody "
+            "may read.",
         )
         accept(
             self.project,
@@ -104,7 +110,7 @@ class Rebuild(Construct):
 
 
 def build_specification() -> dict[str, Any]:
-    """Return what CodeBuild runs: all commands in one shell, which ends at the first that fails."""
+    """Return what CodeBuild runs: all commands in one shell, until the first that fails."""
     return {
         "version": "0.2",
         "env": {"shell": "bash", "exported-variables": ["IMAGE_TAG", "IMAGE_DIGEST"]},
@@ -112,7 +118,6 @@ def build_specification() -> dict[str, Any]:
             "pre_build": {
                 "on-failure": "ABORT",
                 "commands": [
-                    "set -euo pipefail",
                     'git clone --quiet --depth 1 --branch "$REVISION" "$SOURCE" source',
                     'aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"',
                     f"curl --fail --silent --show-error --create-dirs --output rds/global-bundle.pem {_RDS_BUNDLE}",
@@ -128,9 +133,7 @@ def build_specification() -> dict[str, Any]:
                     f'UV_IMAGE="$(pinned {_UV})"',
                     'RDS_BUNDLE_SHA256="$(sha256sum rds/global-bundle.pem | cut -d " " -f 1)"',
                     'IMAGE_TAG="rebuild-$(date -u +%Y%m%dT%H%M%SZ)-$(git -C source rev-parse --short=12 HEAD)"',
-                    "docker build --file source/service/Dockerfile --platform linux/arm64 --provenance=false"
-                    ' --build-context rds=rds --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --build-arg "UV_IMAGE=$UV_IMAGE"'
-                    ' --build-arg "RDS_BUNDLE_SHA256=$RDS_BUNDLE_SHA256" --tag "$REPOSITORY:$IMAGE_TAG" source',
+                    _BUILD,
                     'docker push --quiet "$REPOSITORY:$IMAGE_TAG"',
                     'IMAGE_DIGEST="$(pinned "$REPOSITORY:$IMAGE_TAG")"',
                     'IMAGE_DIGEST="${IMAGE_DIGEST#*@}"',

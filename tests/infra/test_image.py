@@ -5,7 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from signalbox_constructs.process import CA_BUNDLE, USER
+from signalbox_constructs.containers import USER
+from signalbox_constructs.process import CA_BUNDLE
 from support.templates import ROOT
 
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()

@@ -168,7 +168,7 @@ def test_an_issuer_that_was_brought_along_is_passed_on_and_its_secret_only_by_re
 ) -> None:
     byo = deployments("byo")
     container = _container(byo, "Serve")
-    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:signalbox-oidc-AbCdEf"  # noqa: S105 - a name
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:signalbox-oidc-AbCdEf"
 
     assert _environment(container)["SIGNALBOX_OIDC_ISSUER"] == "https://login.example.com/realms/platform"
     assert container["Secrets"] == [{"Name": "SIGNALBOX_OIDC_CLIENT_SECRET", "ValueFrom": secret}]
