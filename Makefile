@@ -15,6 +15,13 @@ PORT ?=
 OUTPUT ?=
 TESTS ?= tests
 EXAMPLES ?= 1000
+MATRIX ?= .signalbox/matrix
+ACCEPT ?=
+REASON ?=
+WRITE ?=
+VERSION ?=
+KEY ?=
+KMS_KEY ?=
 PARTS ?=
 QUICK ?=
 BROWSER ?= auto
@@ -25,7 +32,7 @@ endif
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
 LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
-.PHONY: help setup up reset test test-fault test-sim check proto synth deploy-local destroy-local evidence bench clean
+.PHONY: help setup up reset test test-fault test-sim check proto synth deploy-local destroy-local evidence locks cost release bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -78,6 +85,16 @@ evidence: setup ## deploy into the local emulator and collect the evidence of it
 	signalbox-emulator capabilities -o json > .signalbox/capabilities.json
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
 	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
+
+locks: setup ## write the logical-id locks; ACCEPT="STACK/LOGICALID ..." REASON="..." for a loss that is meant
+	signalbox-guards lock write $(MATRIX) --locks locks $(addprefix --accept ,$(ACCEPT)) $(if $(REASON),--reason "$(REASON)")
+
+cost: setup ## estimate what a month costs, and fail on over 10 % more; WRITE=1 accepts it and writes docs/cost.md
+	signalbox-guards cost $(MATRIX) $(if $(WRITE),--write costs/baseline.json -o markdown > .signalbox/cost.md && mv .signalbox/cost.md docs/cost.md,--baseline costs/baseline.json)
+
+release: setup ## archive and sign the plain templates into releases/; VERSION=1.2.3, KEY=PEM or KMS_KEY=ARN
+	signalbox-guards release build $(MATRIX) --version "$(VERSION)" --output "releases/signalbox-$(VERSION).tar.gz"
+	signalbox-guards release sign "releases/signalbox-$(VERSION).tar.gz" $(if $(KEY),--key $(KEY)) $(if $(KMS_KEY),--kms-key $(KMS_KEY))
 
 bench: setup ## measure, beside limits and floors of the same run; QUICK=1 to see that it works, PARTS="store sdk" for some
 	python -m bench $(PARTS) $(if $(QUICK),--quick)

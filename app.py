@@ -5,6 +5,7 @@ import sys
 from datetime import date
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from stacks.data import DataStack
@@ -18,9 +19,10 @@ from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
 
 
-def build(app: cdk.App, settings: Settings, day: date) -> Controls:
-    """Put the stacks into `app`, and have cdk-nag and the catalogue check all of them; exceptions hold as of `day`."""
+def build(app: cdk.App, settings: Settings, day: date, *, second_opinions: bool = True) -> Controls:
+    """Put the stacks into `app` and have the catalogue, and cdk-nag, check them; exceptions are judged as of `day`."""
     env = cdk.Environment(account=settings.account, region=settings.region)
+    _bound_roles(app, settings)
     keys = KeysStack(app, settings, env)
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
@@ -28,10 +30,17 @@ def build(app: cdk.App, settings: Settings, day: date) -> Controls:
     PatchingStack(app, settings, env, keys=keys)
     edge = EdgeStack(app, settings, env, keys=keys, network=network)
     ServiceStack(app, settings, env, keys=keys, network=network, data=data, issuer=issuer, edge=edge)
-    cdk.Validations.of(app).add_plugins(
-        AwsSolutionsChecks(app), NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app)
-    )
+    if second_opinions:
+        cdk.Validations.of(app).add_plugins(
+            AwsSolutionsChecks(app), NIST80053R5Checks(app), HIPAASecurityChecks(app), PCIDSS321Checks(app)
+        )
     return hold_to_the_catalogue(app, settings.exceptions, day)
+
+
+def _bound_roles(app: cdk.App, settings: Settings) -> None:
+    if settings.permission_boundary_arn is not None:
+        boundary = iam.ManagedPolicy.from_managed_policy_arn(app, "Boundary", settings.permission_boundary_arn)
+        iam.PermissionsBoundary.of(app).apply(boundary)
 
 
 def main() -> int:

@@ -32,7 +32,7 @@ PYTHON_FLOOR = (3, 11)
 NODE_FLOOR = 22
 UV = "uv>=0.13.9,<0.14"  # as uv_build in the members' pyproject.toml
 UV_FLOOR, UV_CEILING = (0, 13), (1, 0)
-MEMBERS = ("constructs", "dataplane", "emulator", "evidence", "service", "wire")
+MEMBERS = ("constructs", "dataplane", "emulator", "evidence", "guards", "service", "wire")
 INPUTS = (
     *(ROOT / name for name in ("pyproject.toml", "uv.lock", "package.json", "package-lock.json")),
     *(ROOT / member / "pyproject.toml" for member in MEMBERS),

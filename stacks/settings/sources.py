@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -71,13 +71,15 @@ def _validated(values: Tree, origins: Mapping[str, Origin], file: str) -> Settin
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        # a list, and a choice between types, may be wrong in several places
-        wrong = dict.fromkeys(".".join(_loc(issue["loc"])) for issue in error.errors())
+        # a choice between types, and a list of words, which is named as a whole, may be wrong in several places
+        wrong = dict.fromkeys(re.sub(r"\.\d+$", "", ".".join(_loc(issue["loc"]))) for issue in error.errors())
     else:
         wrong = dict.fromkeys(contradictions(settings))
         if not wrong:
             return settings
-    raise SettingsError([explain(path, _at(values, path), _origin(path, origins) or nowhere) for path in wrong])
+    raise SettingsError(
+        [explain(path, _at(values, path.split(".")), _origin(path, origins) or nowhere) for path in wrong]
+    )
 
 
 def _loc(location: tuple[int | str, ...]) -> list[str]:
@@ -131,15 +133,18 @@ def _path_of(variable: str) -> str:
     return variable.removeprefix(PREFIX).lower().replace("__", ".")
 
 
-def _at(values: Tree, path: str) -> object:
-    """Return the value at a dotted path, None when there is none."""
-    place: Any = values
-    for part in path.split("."):
-        if isinstance(place, dict):
-            place = cast("Tree", place).get(part)
-        elif isinstance(place, list) and part.isdigit() and int(part) < len(cast("list[object]", place)):
-            place = cast("list[object]", place)[int(part)]
-    return place
+def _at(place: object, path: list[str]) -> object:
+    """Return the value at a path, None when there is none."""
+    if not path:
+        return place
+    first, *rest = path
+    if isinstance(place, dict):
+        return _at(cast("Tree", place).get(first), rest)
+    return _at(_item(cast("list[object]", place), first), rest) if isinstance(place, list) else place
+
+
+def _item(items: list[object], index: str) -> object:
+    return items[int(index)] if index.isdigit() and int(index) < len(items) else None
 
 
 def _read_file(path: Path) -> Tree:

@@ -1,0 +1,1 @@
+"""Guards over synthesised CloudFormation templates: of any assembly, offline, knowing nothing of the product."""

@@ -1,0 +1,1 @@
+"""Releases of plain templates: built as an archive, signed, verified and read offline."""
