@@ -29,10 +29,14 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 ifneq ($(CHROMIUM),)
 export CHROMIUM
 endif
+PLATFORM ?= linux/arm64
+IMAGE ?= auto
+IMAGE_TOOLS := podman skopeo runc debootstrap docker-registry
+IMAGE_MISSING = $(foreach tool,$(IMAGE_TOOLS),$(if $(shell command -v $(tool)),,$(tool))) $(if $(filter 0,$(shell id -u)),,root)
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
 LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
-.PHONY: help setup up reset test test-fault test-sim check proto synth deploy-local destroy-local evidence locks cost release bench clean
+.PHONY: help setup up reset test test-fault test-sim test-image image publish check proto synth deploy-local destroy-local evidence locks cost release bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -47,17 +51,31 @@ reset: setup ## forget the state of `make up`: database, objects, identities, lo
 	@exec signalbox reset
 
 test: setup ## run the tests; TESTS=tests/api for some, BROWSER=required to fail without Chromium
-	pytest $(TESTS) $(addprefix --ignore=,$(LEFT_OUT))
+	pytest $(TESTS) $(addprefix --ignore=,$(LEFT_OUT)) $(if $(filter tests,$(TESTS)),--ignore=tests/image)
 ifeq ($(TESTS),tests)
 	SIGNALBOX_TEST_POSTGRES=16 pytest tests/db tests/api tests/sdk/test_semantics.py --ignore=tests/api/dataplane
 endif
 	@$(if $(LEFT_OUT),echo "$(LEFT_OUT_WHY)")
+	@$(if $(filter tests,$(TESTS)),echo "tests/image is apart: make test-image")
 
 test-fault: setup ## run the tests that kill and cut
 	pytest tests/fault
 
 test-sim: setup ## play EXAMPLES (1000) new orders of what task processes, clusters and people may do
 	SIGNALBOX_TEST_EXAMPLES=$(EXAMPLES) pytest tests/db/test_engine_model.py
+
+test-image: setup ## build, publish and run the image with podman, as root; IMAGE=required to fail where that is missing
+ifeq ($(IMAGE),required)
+	@test -z "$(strip $(IMAGE_MISSING))" || { echo "tests/image: missing: $(strip $(IMAGE_MISSING))" >&2; exit 6; }
+endif
+	@$(if $(strip $(IMAGE_MISSING)),echo "LEFT OUT: tests/image: missing: $(strip $(IMAGE_MISSING))",pytest tests/image)
+
+image: setup ## build the image: PYTHON_IMAGE=, UV_IMAGE=, RDS_BUNDLE= (a file), RDS_BUNDLE_SHA256=, PLATFORM=linux/arm64
+	@exec python tools/image.py build --platform "$(PLATFORM)" --python-image "$(PYTHON_IMAGE)" --uv-image "$(UV_IMAGE)" \
+	  --rds-bundle "$(RDS_BUNDLE)" --rds-bundle-sha256 "$(RDS_BUNDLE_SHA256)" $(if $(OUTPUT),-o $(OUTPUT))
+
+publish: setup ## push the image that was built to REPOSITORY=, and check that the registry has just that
+	@exec python tools/image.py publish "$(REPOSITORY)" $(if $(OUTPUT),-o $(OUTPUT))
 
 check: setup ## lint, format, types, layers, locks
 	ruff check

@@ -1,4 +1,4 @@
-# ruff: noqa: INP001  # a script, in no package
+# a script, in no package
 """Set-up of a checkout: `python3 tools/set_up.py`, run by every make target; a second run only compares a stamp.
 
 Makes, inside of the checkout alone: `.venv` (the workspace), `.signalbox/flyte` (the stock SDK's own environment),

@@ -28,6 +28,7 @@ _COMMANDS = (
     (app, "signalbox.commands:serve", "Serve the API and the console."),
     (app, "signalbox.commands:reconcile", "Run the reconcilers."),
     (app, "signalbox.commands:migrate", "Bring the database's schema up to this version."),
+    (app, "signalbox.health_command:health", "Say whether a process of this container is well."),
     (app, "signalbox.up.command:up", "Run the whole product on this machine."),
     (app, "signalbox.up.command:reset", "Forget the state of `signalbox up`."),
     (app, "signalbox.queue_commands:why", "Say why an action does not run now."),

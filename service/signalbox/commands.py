@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from cyclopts import Parameter
-
-from signalbox import ids, settings
+from signalbox import ids, login, settings
 from signalbox.access.principals import OPERATOR
 from signalbox.control import leases, projects
 from signalbox.errors import Invalid
 from signalbox.ids import ClusterKey
 from signalbox.op import Op
+from signalbox.output import Output, answer
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 from signalbox.store.migrate import migrate as apply_migrations
 
 T = TypeVar("T")
-
-Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 
 
 def serve() -> None:
@@ -40,10 +35,28 @@ def reconcile() -> None:
     _run(service.reconcile(configured()))
 
 
-def migrate(*, output: Output = "text") -> None:
-    """Bring the database's schema up to this version, and make sure that the default projects exist."""
+def migrate(*, app_role: str | None = None, wait_seconds: int = 0, output: Output = "text") -> None:
+    """Bring the database's schema up to this version, and make sure that the default projects exist.
+
+    Any number of these may run at once: they wait for each other, and the later ones find nothing to do.
+
+    Parameters
+    ----------
+    app_role
+        A role that serve and reconcile log in as: made when it is missing, and given what they need and nothing else.
+        Needs a login that may make roles.
+    wait_seconds
+        0 to 600: how long to wait for a database that is still starting.
+    output
+        `json` for machines.
+
+    """
+    longest = 600
+    if not 0 <= wait_seconds <= longest:
+        raise Invalid(f"wait_seconds: 0 to {longest}, got {wait_seconds}")
     given = configured()
-    applied = apply_migrations(given.database_url.get_secret_value())
+    conninfo = given.database_url.get_secret_value()
+    applied = apply_migrations(conninfo, app_role=app_role, wait=timedelta(seconds=wait_seconds))
     org, ids = given.default_org, given.default_projects
     _run(_with_database(given, lambda db: projects.ensure_default(db, org, ids)))
     answer(output, {"applied": applied}, f"applied: {', '.join(applied) or 'nothing, the schema is current'}")
@@ -98,10 +111,5 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def _with_database(given: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
-    async with Database(given.database_url.get_secret_value(), size=3) as db:
+    async with Database(given.database_url.get_secret_value(), size=3, password=login.password(given)) as db:
         return await work(db)
-
-
-def answer(output: Output, facts: dict[str, Any], text: str) -> None:
-    """Print what a command has found, for people or for machines."""
-    sys.stdout.write((json.dumps(facts) if output == "json" else text) + "\n")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from signalbox import ids
-from signalbox.commands import Output, answer, configured, operate
+from signalbox.commands import configured, operate
 from signalbox.control import queues
 from signalbox.errors import Invalid
 from signalbox.ids import ROOT_ACTION, ActionKey
 from signalbox.op import Op
+from signalbox.output import Output, answer
 from signalbox.store.queues import Fairness, Queue, QueueState
 
 

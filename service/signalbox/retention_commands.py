@@ -7,9 +7,10 @@ from typing import Literal
 
 from signalbox import ids
 from signalbox.access.principals import OPERATOR
-from signalbox.commands import Output, answer, configured, operate
+from signalbox.commands import configured, operate
 from signalbox.control import retention
 from signalbox.errors import Invalid
+from signalbox.output import Output, answer
 from signalbox.store.retention import Hold, Policy
 
 Outcome = Literal["any", "succeeded", "failed", "aborted", "timed_out"]

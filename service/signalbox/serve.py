@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signalbox import console, errors
+from signalbox import console, errors, login
 from signalbox.access.principals import Authenticator
 from signalbox.api import interceptors, unserved
 from signalbox.api.actions import Actions
@@ -69,9 +69,9 @@ class Parts:
 @asynccontextmanager
 async def parts(settings: Settings) -> AsyncGenerator[Parts]:
     """Everything that a service process needs, running until the block ends."""
-    conninfo = settings.database_url.get_secret_value()
-    async with Database(conninfo, size=settings.database_pool) as db:
-        hub = Hub(conninfo, stream_max_age=settings.stream_max_age)
+    conninfo, password = settings.database_url.get_secret_value(), login.password(settings)
+    async with Database(conninfo, size=settings.database_pool, password=password) as db:
+        hub = Hub(conninfo, stream_max_age=settings.stream_max_age, password=password)
         reporter = Reporter(db, hub, system_retries=settings.system_retries)
         made = Parts(
             settings=settings,
@@ -186,9 +186,9 @@ async def serve(settings: Settings) -> None:
 
 async def reconcile(settings: Settings) -> None:
     """Run the reconcilers until SIGTERM or SIGINT."""
-    conninfo = settings.database_url.get_secret_value()
-    async with Database(conninfo, size=3) as db, asyncio.TaskGroup() as group:
-        hub = Hub(conninfo, stream_max_age=settings.stream_max_age)
+    conninfo, password = settings.database_url.get_secret_value(), login.password(settings)
+    async with Database(conninfo, size=3, password=password) as db, asyncio.TaskGroup() as group:
+        hub = Hub(conninfo, stream_max_age=settings.stream_max_age, password=password)
         loops = [group.create_task(hub.run()), group.create_task(driver.run(db, hub, settings))]
         for number in _STOPS:
             asyncio.get_running_loop().add_signal_handler(number, _cancel, loops)

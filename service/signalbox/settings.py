@@ -26,6 +26,15 @@ class Auth(StrEnum):
     """Whoever reaches a loopback port is the developer. Refused on any other address."""
 
 
+class DatabaseLogin(StrEnum):
+    """With what the processes log in to the database."""
+
+    PASSWORD = "password"  # noqa: S105  # the kind, not one
+    """As libpq finds it: in the URL, PGPASSWORD, a password file, or none."""
+    IAM = "iam"
+    """A token of AWS IAM, a fresh one for each connection."""
+
+
 class Tls(StrEnum):
     OFF = "off"
     FILES = "files"
@@ -39,6 +48,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = SecretStr("")
     """postgresql:// URL, or empty to take libpq's own variables (PGHOST, PGUSER, ...)."""
+    database_login: DatabaseLogin = DatabaseLogin.PASSWORD
     database_pool: int = Field(default=12, ge=3, le=200)
 
     listen: str = "127.0.0.1:8090"
@@ -73,6 +83,10 @@ class Settings(BaseSettings):
     audit_keep: timedelta = Field(default=timedelta(days=400), ge=timedelta(days=30))
     """Months of the audit trail that ended longer ago are dropped."""
     reconcile_every: timedelta = timedelta(seconds=1)
+    queue_log_every: timedelta = Field(default=timedelta(minutes=1), ge=timedelta(seconds=1))
+    """How often one of the reconcilers logs how much waits."""
+    heartbeat_file: Path | None = None
+    """The reconciler touches it while it goes on; `signalbox health reconcile` looks at it."""
 
     @field_validator("domains", "default_projects", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -41,7 +42,10 @@ def _self_signed(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "signalbox")])
     now = datetime.now(UTC)
-    names = [x509.DNSName(n) for n in ("localhost", socket.gethostname())]
+    names = [
+        *(x509.DNSName(name) for name in ("localhost", socket.gethostname())),
+        *(x509.IPAddress(ip_address(address)) for address in ("127.0.0.1", "::1")),
+    ]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from signalbox.errors import Conflict, Unavailable
+from signalbox.store import migrate as migrations
 from signalbox.store.migrate import files, migrate
 from support.database import Server
 
-NOT_OF_A_TENANT = {"schema_migration"}
+NOT_OF_A_TENANT = {"duty", "schema_migration"}
 
 
 def test_every_file_is_applied_once_in_order(postgres: Server) -> None:
@@ -44,6 +48,49 @@ def test_a_database_that_is_newer_than_the_program_is_refused(database_url: str)
 def test_a_database_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         migrate("postgresql://127.0.0.1:1/nowhere?connect_timeout=1")
+
+
+def test_a_database_that_lets_nobody_in_yet_is_awaited(postgres: Server) -> None:
+    with postgres.database() as url, psycopg.connect(postgres.url(), autocommit=True) as administrator:
+        name = sql.Identifier(url.removeprefix("postgresql:///").partition("?")[0])
+        administrator.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        began = time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(migrate, url, wait=timedelta(seconds=20))
+            time.sleep(1.5)
+            assert not waiting.done()
+            administrator.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+            assert waiting.result() == []
+
+    assert time.monotonic() - began < 10
+
+
+def test_the_wait_for_a_database_is_bounded() -> None:
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        migrate("postgresql://127.0.0.1:1/nowhere", wait=timedelta(seconds=2))
+
+    assert 1 <= time.monotonic() - began < 5
+
+
+def test_a_migrator_that_holds_the_lock_for_too_long_is_said(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "PATIENCE", timedelta(milliseconds=200))
+    with psycopg.connect(database_url, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", (migrations.LOCK,))
+        with pytest.raises(Unavailable, match="holds for too long"):
+            migrate(database_url)
+
+    assert migrate(database_url) == []
+
+
+def test_a_migrator_with_nothing_to_do_is_quick(database_url: str) -> None:
+    began = time.monotonic()
+    for _ in range(10):
+        migrate(database_url)
+
+    assert (time.monotonic() - began) / 10 < 0.5
 
 
 def test_the_key_of_every_table_of_a_tenant_leads_with_its_org(database_url: str) -> None:

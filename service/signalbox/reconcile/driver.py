@@ -21,7 +21,7 @@ from signalbox.errors import SignalboxError
 from signalbox.log import logger
 from signalbox.metrics import RECONCILE_SECONDS
 from signalbox.op import RECONCILER, Op
-from signalbox.reconcile import aborts, retention, silent_clusters, timers
+from signalbox.reconcile import aborts, heartbeat, queue_line, retention, silent_clusters, timers
 from signalbox.settings import Settings
 from signalbox.store.db import Database
 
@@ -45,31 +45,33 @@ REPAIRS = (
     Task(aborts.NAME, aborts.FULL, aborts.run),
 )
 CLEANING = Task(retention.NAME, retention.FULL, retention.run)
+QUEUE_LINE = Task(queue_line.NAME, queue_line.FULL, queue_line.run)
 
 
 async def run(db: Database, hub: Hub, settings: Settings) -> None:
     """Until cancelled."""
     async with asyncio.TaskGroup() as group:
         group.create_task(repair(REPAIRS, db, hub, settings))
-        group.create_task(clean(CLEANING, db, hub, settings))
+        group.create_task(rarely(CLEANING, db, hub, settings, every=settings.retention_every))
+        group.create_task(rarely(QUEUE_LINE, db, hub, settings, every=settings.queue_log_every))
 
 
 async def repair(tasks: Sequence[Task], db: Database, hub: Hub, settings: Settings) -> None:
     """Until cancelled, one task after the other."""
     while True:
         done = [(task, await one_pass(task, db, hub, settings)) for task in tasks]
+        heartbeat.beat(settings)
         if not any(count is not None and count >= task.full for task, count in done):
             await asyncio.sleep(settings.reconcile_every.total_seconds())
 
 
-async def clean(task: Task, db: Database, hub: Hub, settings: Settings) -> None:
+async def rarely(task: Task, db: Database, hub: Hub, settings: Settings, *, every: timedelta) -> None:
     """Until cancelled."""
     while True:
         done = await one_pass(task, db, hub, settings)
         if done is not None and done >= task.full:
             continue
-        every = settings.retention_every if done is not None else min(_RETRY_RARE, settings.retention_every)
-        await asyncio.sleep(every.total_seconds())
+        await asyncio.sleep((every if done is not None else min(_RETRY_RARE, every)).total_seconds())
 
 
 async def one_pass(task: Task, db: Database, hub: Hub, settings: Settings) -> int | None:

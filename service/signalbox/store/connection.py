@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,10 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import Row, TupleRow
 
-from signalbox.errors import Invalid
+from signalbox.errors import Invalid, Unavailable
+
+Password = Callable[[], Awaitable[str]]
+"""Gives what to log in with now. Raises Unavailable."""
 
 LOCK_TIMEOUT = timedelta(seconds=2)
 """Of the 5 s that the SDK gives an Enqueue: 2 s for a connection, this for a lock.
@@ -53,14 +56,33 @@ _NETWORK = {
 }
 
 
-def parameters(conninfo: str) -> dict[str, Any]:
-    """What to connect with beside `conninfo`, whose own settings of the network stay. Raises Invalid."""
+def given(conninfo: str) -> dict[str, Any]:
+    """What `conninfo` says, by the names of libpq. Raises Invalid."""
     try:
-        own = conninfo_to_dict(conninfo)
+        return dict(conninfo_to_dict(conninfo))
     except psycopg.ProgrammingError:  # its text may repeat a password
         raise Invalid("SIGNALBOX_DATABASE_URL: a postgresql:// URL, or what else libpq takes") from None
-    network = {name: value for name, value in _NETWORK.items() if name not in own}
-    return network | {"options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items())}
+
+
+def network(conninfo: str) -> dict[str, Any]:
+    """When a peer counts as gone, where `conninfo` says nothing about it itself. Raises Invalid."""
+    own = given(conninfo)
+    return {name: value for name, value in _NETWORK.items() if name not in own}
+
+
+async def connecting(conninfo: str, password: Password | None) -> dict[str, Any]:
+    """What to connect with beside `conninfo`. Raises Invalid, and psycopg.OperationalError without a password.
+
+    The latter because a password that cannot be had is an outage like any other: whoever connects tries again.
+    """
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    arguments = network(conninfo) | {"options": options}
+    if password is None:
+        return arguments
+    try:
+        return arguments | {"password": await password()}
+    except Unavailable as e:
+        raise psycopg.OperationalError(f"{e.message}: {e.detail}") from e
 
 
 class Session(AsyncConnection[TupleRow]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import AsyncConnection
@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from signalbox.errors import AlreadyExists, Contended, Invalid, SignalboxError, Unavailable
 from signalbox.store.arrays import ArrayDumper
-from signalbox.store.connection import Cursor, Session, parameters
+from signalbox.store.connection import Cursor, Password, Session, connecting
 
 Tx = AsyncConnection[TupleRow]
 
@@ -45,15 +45,20 @@ _TAKEN = {
 class Database:
     """A pool of connections; open it as an async context manager."""
 
-    def __init__(self, conninfo: str, *, size: int) -> None:
+    def __init__(self, conninfo: str, *, size: int, password: Password | None = None) -> None:
+        """`password`: asked for each new connection, instead of one that `conninfo` has."""
         self.conninfo = conninfo
+
+        async def arguments() -> dict[str, Any]:
+            return {"autocommit": True, "prepare_threshold": 0, **await connecting(conninfo, password)}
+
         self._pool = AsyncConnectionPool(
             conninfo,
             connection_class=Session,
             min_size=min(2, size),
             max_size=size,
             timeout=2.0,  # of the 5 s that the SDK gives an Enqueue
-            kwargs={"autocommit": True, "prepare_threshold": 0, **parameters(conninfo)},
+            kwargs=arguments,
             configure=_configure,
             open=False,
         )

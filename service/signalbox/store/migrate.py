@@ -1,12 +1,14 @@
 """Applies the migrations in `migrations/`, in the order of their names, each once and in a transaction of its own.
 
 Refuses when an applied file has changed since, or when the database is newer than this program. Concurrent migrators
-wait for each other. A migration must run while the previous version still serves.
+wait for each other, within a bound. A migration must run while the previous version still serves.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
+from datetime import timedelta
 from importlib import resources
 from typing import LiteralString, cast
 
@@ -14,9 +16,19 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from signalbox.errors import Conflict, Unavailable
+from signalbox.log import logger
+from signalbox.store import app_role as roles
+from signalbox.store.connection import network
 from signalbox.store.db import Tx
 
-_LOCK = 0x51_67_6E_61_6C  # any constant: names the advisory lock of this program's migrations
+_log = logger("migrate")
+
+LOCK = 0x51_67_6E_61_6C  # any constant: names the advisory lock of this program's migrations
+
+PATIENCE = timedelta(seconds=120)
+"""How long to wait for another migrator."""
+_MILLISECOND = timedelta(milliseconds=1)
+_AGAIN_SECONDS = 1.0
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -32,16 +44,38 @@ def files() -> dict[str, str]:
     return {f.name: f.read_text() for f in sorted(folder.iterdir(), key=lambda f: f.name) if f.name.endswith(".sql")}
 
 
-def migrate(conninfo: str) -> list[str]:
-    """Names of the files that were applied now. Raises Conflict or Unavailable."""
-    try:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-            return _apply(connection)
-    except psycopg.OperationalError as e:
-        raise Unavailable(
-            "the database cannot be reached", hint="is SIGNALBOX_DATABASE_URL right?", detail=str(e)
-        ) from e
+def migrate(conninfo: str, *, app_role: str | None = None, wait: timedelta = timedelta(0)) -> list[str]:
+    """Names of the files that were applied now; then `app_role` has its rights. Raises Conflict or Unavailable.
+
+    `wait`: for a database that does not let anyone in yet.
+    """
+    with _connected(conninfo, until=time.monotonic() + wait.total_seconds()) as connection:
+        try:
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{PATIENCE / _MILLISECOND:.0f}ms",))
+            connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            applied = _apply(connection)
+            if app_role is not None:
+                roles.establish(connection, app_role)
+        except psycopg.errors.LockNotAvailable as e:
+            raise Unavailable("somebody holds for too long what the migration needs: try again", detail=str(e)) from e
+        except psycopg.OperationalError as e:
+            raise Unavailable("the database went away", detail=str(e)) from e
+        return applied
+
+
+def _connected(conninfo: str, *, until: float) -> psycopg.Connection[TupleRow]:
+    """Raises Unavailable when nobody is let in until then (monotonic seconds), and Invalid."""
+    given = network(conninfo)
+    while True:
+        try:
+            return psycopg.connect(conninfo, autocommit=True, **given)
+        except psycopg.OperationalError as e:
+            if time.monotonic() + _AGAIN_SECONDS > until:
+                raise Unavailable(
+                    "the database cannot be reached", hint="is SIGNALBOX_DATABASE_URL right?", detail=str(e)
+                ) from e
+            _log.warning("database_awaited", error=str(e))
+            time.sleep(_AGAIN_SECONDS)
 
 
 async def is_current(tx: Tx) -> bool:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg import sql
 
-from signalbox.store.connection import parameters
+from signalbox.store.connection import Password, connecting
 
 CONNECTION_LOST = psycopg.OperationalError
 
@@ -30,9 +30,9 @@ class Channel:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, conninfo: str) -> AsyncGenerator[Channel]:
+    async def open(cls, conninfo: str, password: Password | None = None) -> AsyncGenerator[Channel]:
         async with await psycopg.AsyncConnection.connect(
-            conninfo, autocommit=True, **parameters(conninfo)
+            conninfo, autocommit=True, **await connecting(conninfo, password)
         ) as connection:
             await connection.execute("SET synchronous_commit = off")
             yield cls(connection)

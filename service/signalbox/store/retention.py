@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
-from psycopg import sql
-
 from signalbox.ids import RunKey
 from signalbox.store.db import Tx
 
@@ -234,16 +232,9 @@ async def lock_audit_months(tx: Tx) -> None:
 
 async def make_audit_months(tx: Tx, months: Sequence[datetime]) -> None:
     """A partition for each of these months (their first moments, UTC); those that there are stay."""
-    for first in months:
-        name = f"audit_{first:%Y_%m}"
-        following = (first + timedelta(days=32)).replace(day=1)
-        cursor = await tx.execute("SELECT to_regclass(%(name)s) IS NULL", {"name": name})
-        if await cursor.fetchone() == (True,):
-            await tx.execute(
-                sql.SQL("CREATE TABLE {} PARTITION OF audit FOR VALUES FROM ({}) TO ({})").format(
-                    sql.Identifier(name), sql.Literal(first), sql.Literal(following)
-                )
-            )
+    await tx.execute(
+        "SELECT make_audit_month(first) FROM unnest(%(months)s::timestamptz[]) AS first", {"months": months}
+    )
 
 
 async def drop_audit_months(tx: Tx, *, before: datetime) -> list[str]:
@@ -254,6 +245,6 @@ async def drop_audit_months(tx: Tx, *, before: datetime) -> list[str]:
         if found := _MONTH.match(name):
             first = datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC)
             if (first + timedelta(days=32)).replace(day=1) <= before:
-                await tx.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+                await tx.execute("SELECT drop_audit_month(%(first)s)", {"first": first})
                 dropped.append(name)
     return sorted(dropped)

@@ -135,6 +135,28 @@ async def begin_running(tx: Tx, keys: Sequence[ActionKey]) -> None:
     )
 
 
+class Backlog(NamedTuple):
+    """Of all orgs and queues. `oldest`: how long the first of the queued ones waits; zero when nothing does."""
+
+    queued: int
+    oldest: timedelta
+    running: int
+
+
+async def backlog(tx: Tx) -> Backlog:
+    """What waits for a cluster now, and what clusters hold."""
+    cursor = await tx.execute(
+        """
+        SELECT count(*) FILTER (WHERE owner = 'dispatch'),
+               coalesce(clock_timestamp() - min(since) FILTER (WHERE owner = 'dispatch'), interval '0'),
+               count(*) FILTER (WHERE owner = 'cluster' AND NOT is_parent)
+          FROM work WHERE owner IN ('dispatch', 'cluster')"""
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101  # an aggregate has one row
+    return Backlog(*row)
+
+
 class Due(NamedTuple):
     key: ActionKey
     owner: Owner
