@@ -11,9 +11,11 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
 from stacks.evidence import EvidenceStack
+from stacks.identity import issuer_of
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
+from stacks.patching import PatchingStack
 from stacks.register import Controls, Weakened, hold_to_the_catalogue, synthesise, today
 from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
@@ -26,8 +28,10 @@ def build(app: cdk.App, settings: Settings, day: date, *, second_opinions: bool 
     keys = KeysStack(app, settings, env)
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
-    edge = EdgeStack(app, settings, env, network=network)
-    service = ServiceStack(app, settings, env, keys=keys, network=network, data=data, edge=edge)
+    issuer = issuer_of(app, settings, env)
+    PatchingStack(app, settings, env, keys=keys)
+    edge = EdgeStack(app, settings, env, keys=keys, network=network)
+    service = ServiceStack(app, settings, env, keys=keys, network=network, data=data, issuer=issuer, edge=edge)
     observability = ObservabilityStack(app, settings, env, keys=keys, data=data, edge=edge, service=service)
     EvidenceStack(app, settings, env, keys=keys, network=network, service=service, observability=observability)
     if second_opinions:

@@ -15,17 +15,32 @@ from constructs import Construct
 
 from signalbox_constructs import principals
 from signalbox_constructs.encryption import LOG_RETENTION_DAYS
-from signalbox_constructs.findings import accept
+from signalbox_constructs.findings import accept, accept_of_frameworks
 from signalbox_constructs.firewall import ClosedSecurityGroup
 from signalbox_constructs.network import PUBLIC
 
 IDLE_TIMEOUT = cdk.Duration.minutes(5)
 """Longer than any silence of a stream: the service sends progress at least every 10 seconds."""
 
+KEEP_ALIVE = cdk.Duration.hours(1)
+"""A connection of a client is closed after this long, so that it finds the addresses of the load balancer again."""
+
+TARGET_WAIT = cdk.Duration.seconds(120)
+"""How long a task that leaves may finish its streams; the service ends them when it is told to stop."""
+
+_HEADERS = {
+    "routing.http.response.strict_transport_security.header_value": "max-age=31536000; includeSubDomains",
+    "routing.http.response.x_content_type_options.header_value": "nosniff",
+    "routing.http.response.server.enabled": "false",
+}
+"""What every answer over TLS says: come back over TLS only, for a year; guess no type; and not what serves it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TlsEdgeProps:
     vpc: ec2.IVpc
+    zones: int
+    """In how many of the network's zones the load balancer stands, 2 at least; tasks of the others are reached too."""
     domain_name: str
     hosted_zone_id: str | None
     certificate_arn: str | None
@@ -36,7 +51,8 @@ class TlsEdge(Construct):
     """An internet-facing load balancer: HTTPS with an AEAD-only policy, and port 80 that redirects and nothing else.
 
     Exposes `load_balancer`, `security_group`, `target_group` (HTTPS to `target_port`, for a service to join),
-    `certificate` and `access_logs`. With a hosted zone it proves the certificate and names the load balancer there.
+    `certificate` and `access_logs` (of requests and of connections). With a hosted zone it proves the certificate and
+    names the load balancer there.
     """
 
     def __init__(self, scope: Construct, construct_id: str, props: TlsEdgeProps) -> None:
@@ -47,13 +63,16 @@ class TlsEdge(Construct):
             self,
             "LoadBalancer",
             vpc=props.vpc,
-            vpc_subnets=PUBLIC,
+            vpc_subnets=ec2.SubnetSelection(
+                subnets=props.vpc.select_subnets(subnet_group_name=PUBLIC.subnet_group_name).subnets[: props.zones]
+            ),
             internet_facing=True,
             security_group=self.security_group,
             deletion_protection=True,
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
             idle_timeout=IDLE_TIMEOUT,
+            client_keep_alive=KEEP_ALIVE,
             http2_enabled=True,
         )
         self._log_accesses()
@@ -65,7 +84,7 @@ class TlsEdge(Construct):
             protocol=elbv2.ApplicationProtocol.HTTPS,
             protocol_version=elbv2.ApplicationProtocolVersion.HTTP1,
             port=props.target_port,
-            deregistration_delay=cdk.Duration.seconds(30),
+            deregistration_delay=TARGET_WAIT,
             health_check=elbv2.HealthCheck(
                 protocol=elbv2.Protocol.HTTPS,
                 path="/healthz",
@@ -78,7 +97,7 @@ class TlsEdge(Construct):
         )
         zone = self._zone(props)
         self.certificate = self._certificate(props, zone)
-        self.load_balancer.add_listener(
+        https = self.load_balancer.add_listener(
             "Https",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
@@ -87,12 +106,19 @@ class TlsEdge(Construct):
             default_action=elbv2.ListenerAction.forward([self.target_group]),
             open=False,
         )
-        self.load_balancer.add_listener(
+        for key, value in _HEADERS.items():
+            https.set_attribute(key, value)
+        redirect = self.load_balancer.add_listener(
             "Http",
             port=80,
             protocol=elbv2.ApplicationProtocol.HTTP,
             default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
             open=False,
+        )
+        accept_of_frameworks(
+            redirect,
+            "ELBv2ACMCertificateRequired",
+            reason="Port 80 answers with a redirect to HTTPS and nothing else; without TLS there is no certificate.",
         )
         if zone:
             route53.ARecord(
@@ -143,10 +169,30 @@ class TlsEdge(Construct):
             "AwsSolutions::AwsSolutions-S1",
             reason="This bucket is where access logs end; a log of its own accesses would feed itself.",
         )
+        accept_of_frameworks(
+            bucket,
+            "S3BucketLoggingEnabled",
+            reason="This bucket is where access logs end; a log of its own accesses would feed itself.",
+        )
+        accept_of_frameworks(
+            bucket,
+            "S3BucketReplicationEnabled",
+            reason="Access logs are a record of the edge, not of the product; what must survive a region is copied to "
+            "the evidence bucket and the vault of backups. Versions protect these against overwriting.",
+        )
+        accept_of_frameworks(
+            bucket,
+            "S3DefaultEncryptionKMS",
+            reason="Load balancers deliver their logs to buckets that S3 encrypts with its own key, and to no others.",
+        )
         return bucket
 
     def _log_accesses(self) -> None:
-        """Turn access logs on. The L2's `log_access_logs` would admit another account's root; this, the service."""
+        """Turn logs of requests and of connections on.
+
+        The L2's `log_access_logs` would admit another account's root; this, the service. Connection logs tell what the
+        others cannot: handshakes that failed, with their TLS version and cipher.
+        """
         stack = cdk.Stack.of(self)
         balancers = f"arn:aws:elasticloadbalancing:{stack.region}:{stack.account}"
         self.access_logs.add_to_resource_policy(
@@ -158,8 +204,9 @@ class TlsEdge(Construct):
                 conditions={"ArnLike": {"aws:SourceArn": f"{balancers}:loadbalancer/app/*"}},
             )
         )
-        self.load_balancer.set_attribute("access_logs.s3.enabled", "true")
-        self.load_balancer.set_attribute("access_logs.s3.bucket", self.access_logs.bucket_name)
+        for kind in ("access_logs", "connection_logs"):
+            self.load_balancer.set_attribute(f"{kind}.s3.enabled", "true")
+            self.load_balancer.set_attribute(f"{kind}.s3.bucket", self.access_logs.bucket_name)
         if self.access_logs.policy:  # the load balancer tries a write when it is created
             self.load_balancer.node.add_dependency(self.access_logs.policy)
 

@@ -28,7 +28,7 @@ _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 
 class Exemption(Frozen):
     id: Annotated[str, StringConstraints(pattern=r"^EX-\d{3,}$")] = Field(description="'EX-' and three digits or more")
-    control: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}-\d{2}$|^[A-Za-z]+::\S+$")] = Field(
+    control: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}-\d{2}$|^[A-Za-z][A-Za-z0-9.]*::\S+$")] = Field(
         description="the id of the control that it excuses, such as NET-04, or of a finding of cdk-nag as synthesis "
         "prints it, such as AwsSolutions::AwsSolutions-ELB2"
     )

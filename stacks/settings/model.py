@@ -246,6 +246,9 @@ class Patching(Section):
     source: Annotated[str, StringConstraints(pattern=r"^https://\S+\.git$")] | None = Field(
         default=None, description="the HTTPS URL of the Git repository to build from, or nothing to be reminded only"
     )
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z._/-]*$", max_length=200)] = Field(
+        default="main", description="the branch or tag of patching.source to build, such as main or v1.2.0"
+    )
 
 
 class Settings(Section):

@@ -30,6 +30,19 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 
 
 @pytest.fixture(scope="session")
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Deployment]:
+    """Return a function that gives a configuration of config/matrix, synthesised when it is asked for first."""
+    from stacks.matrix import settings_of  # noqa: PLC0415 - starts node, so only when a test needs it
+    from stacks.matrix import synthesise as synthesise_app  # noqa: PLC0415 - as above
+
+    @cache
+    def of(name: str) -> Deployment:
+        return Deployment(synthesise_app(settings_of(name), tmp_path_factory.mktemp(name)))
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def deployment(synthesise: Synthesise) -> Deployment:
     return synthesise()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from signalbox_constructs.process import CA_BUNDLE, USER
+from signalbox_constructs.containers import USER
+from signalbox_constructs.process import CA_BUNDLE
 from support.templates import ROOT
 
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()

@@ -171,16 +171,24 @@ def _two_zones(draft: Draft) -> None:
     draft.properties("AWS::RDS::DBSubnetGroup")["SubnetIds"].pop()
 
 
+def _one_zone_load_balancer(draft: Draft) -> None:
+    balancer = draft.properties("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    balancer["Subnets"] = balancer["Subnets"][:1]
+
+
 def _one_zone_service(draft: Draft) -> None:
     network = draft.properties(SERVICE)["NetworkConfiguration"]["AwsvpcConfiguration"]
     network["Subnets"] = network["Subnets"][:1]
 
 
-def _scale_to_one(draft: Draft) -> None:
-    service, cluster = draft.id_of(SERVICE), draft.id_of("AWS::ECS::Cluster")
-    resource = {"Fn::Join": ["", ["service/", {"Ref": cluster}, "/", {"Fn::GetAtt": [service, "Name"]}]]}
-    target = {"MinCapacity": 1, "MaxCapacity": 4, "ResourceId": resource, "ServiceNamespace": "ecs"}
-    draft.add(SERVICE, "Scaling", {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": target})
+def _one_task_for_good(draft: Draft) -> None:
+    """A fixed number instead of autoscaling."""
+    for type_name in ("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::ApplicationAutoScaling::ScalableTarget"):
+        for stack, logical_id, _ in draft.all(type_name):
+            del draft.stacks[stack]["Resources"][logical_id]
+    for _, _, service in draft.all(SERVICE):
+        service["Properties"]["DesiredCount"] = 2
+    draft.properties(SERVICE)["DesiredCount"] = 1
 
 
 def _peer(draft: Draft) -> None:
@@ -268,6 +276,7 @@ WEAKENED = [
     Weakened("NET-08", "kept for a month", change(LOGS, "RetentionInDays", 30, named="FlowLogs")),
     Weakened("NET-10", "the database in two zones", _two_zones),
     Weakened("NET-10", "a service in one zone", _one_zone_service),
+    Weakened("NET-10", "a load balancer in one zone", _one_zone_load_balancer),
     Weakened("NET-12", "a peering", _peer),
     Weakened("NET-12", "an endpoint to a tenant", _foreign_endpoint),
     Weakened(
@@ -295,8 +304,8 @@ WEAKENED = [
     Weakened("BCP-07", "one instance", _remove(INSTANCE, "Reader")),
     Weakened("BCP-07", "a reader of last resort", change(INSTANCE, "PromotionTier", 15, named="Reader")),
     Weakened("BCP-07", "both in one zone", _same_zone),
-    Weakened("BCP-08", "one task", change(SERVICE, "DesiredCount", 1)),
-    Weakened("BCP-08", "scaled down to one", _scale_to_one),
+    Weakened("BCP-08", "one task", _one_task_for_good),
+    Weakened("BCP-08", "scaled down to one", change("AWS::ApplicationAutoScaling::ScalableTarget", "MinCapacity", 1)),
     Weakened("BCP-08", "no rollback", change(SERVICE, f"{_ROLLOUT}.DeploymentCircuitBreaker.Rollback", value=False)),
     Weakened("BCP-08", "half strength", change(SERVICE, f"{_ROLLOUT}.MinimumHealthyPercent", 50)),
     Weakened("BCP-08", "not rebalanced", change(SERVICE, "AvailabilityZoneRebalancing", "DISABLED")),

@@ -1,6 +1,7 @@
 """NET: isolation of the network."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from signalbox_evidence.catalogue import Params
 from signalbox_evidence.facts.compute import Service
@@ -175,14 +176,18 @@ def traffic_is_logged(world: World, params: Params) -> Iterator[Finding]:
                 yield expect(group.subject, retention, group.retention_days, wanted, lambda it: it >= days)
 
 
+def _at_least(least: int, zones: list[str]) -> bool:
+    return len(zones) >= least
+
+
 def tiers_span_zones(world: World, params: Params) -> Iterator[Finding]:
-    least = params.number("zones")
-    tiers: list[tuple[Subject, str, Fact[tuple[str, ...]]]] = []
-    tiers += [(cluster.subject, "DBSubnetGroupName", cluster.subnets) for cluster in world.all(Cluster)]
-    tiers += [(service.subject, "Subnets", service.subnets) for service in world.all(Service)]
-    tiers += [(balancer.subject, "Subnets", balancer.subnets) for balancer in world.all(LoadBalancer)]
+    inside, edge = params.number("zones"), params.number("edge_zones")
+    tiers: list[tuple[Subject, str, Fact[tuple[str, ...]], int]] = []
+    tiers += [(cluster.subject, "DBSubnetGroupName", cluster.subnets, inside) for cluster in world.all(Cluster)]
+    tiers += [(service.subject, "Subnets", service.subnets, inside) for service in world.all(Service)]
+    tiers += [(balancer.subject, "Subnets", balancer.subnets, edge) for balancer in world.all(LoadBalancer)]
     zones = {subnet.subject.id: subnet.zone for subnet in world.all(Subnet)}
-    for subject, name, names in tiers:
+    for subject, name, names, least in tiers:
         found: Fact[list[str]]
         if isinstance(names, tuple):
             read = [zones.get(item, Unknown(f"subnet {item} is not known")) for item in names]
@@ -191,7 +196,8 @@ def tiers_span_zones(world: World, params: Params) -> Iterator[Finding]:
         else:
             found = names
         wanted = f"subnets in at least {least} zones"
-        yield expect(subject, Attribute(subject.type, name), found, wanted, lambda it: len(it) >= least)
+        enough = partial(_at_least, least)
+        yield expect(subject, Attribute(subject.type, name), found, wanted, enough)
 
 
 def _may_be_abroad(resource: str, own: set[str]) -> bool:
