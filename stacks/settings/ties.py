@@ -40,6 +40,8 @@ def _network(settings: Settings) -> Iterator[str]:
             ids: tuple[str, ...] = getattr(network.vpc, f"{tier}_subnet_ids")
             if len(set(ids)) != len(settings.availability_zones):
                 yield f"network.vpc.{tier}_subnet_ids"
+        if len(network.vpc.private_route_table_ids) not in {0, len(settings.availability_zones)}:
+            yield "network.vpc.private_route_table_ids"
     elif network.tasks == "private" and network.endpoint_zones == 0 and network.nat_gateways == 0:
         yield "network.endpoint_zones"  # a task could not pull its image
 
