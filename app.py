@@ -11,6 +11,7 @@ from stacks.data import DataStack
 from stacks.edge import EdgeStack
 from stacks.keys import KeysStack
 from stacks.network import NetworkStack
+from stacks.recovery import RecoveryStack, ReplicaStack
 from stacks.register import Controls, Weakened, hold_to_the_catalogue, synthesise, today
 from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
@@ -20,8 +21,13 @@ def build(app: cdk.App, settings: Settings, day: date) -> Controls:
     """Put the stacks into `app`, and have cdk-nag and the catalogue check all of them; exceptions hold as of `day`."""
     env = cdk.Environment(account=settings.account, region=settings.region)
     keys = KeysStack(app, settings, env)
+    recovery = RecoveryStack(app, settings, settings.recovery) if settings.recovery else None
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
+    if recovery:
+        data.add_dependency(recovery)
+        if settings.recovery and settings.recovery.global_database:
+            ReplicaStack(app, settings, recovery=recovery, data=data)
     edge = EdgeStack(app, settings, env, network=network)
     ServiceStack(app, settings, env, keys=keys, network=network, data=data, edge=edge)
     cdk.Validations.of(app).add_plugins(
