@@ -1,4 +1,4 @@
-"""Buckets that only grow: records that nobody can alter or delete before their time, and the record of who read them."""
+"""Buckets that only grow: records that nobody can delete before its time, and the record of their readers."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms

@@ -7,6 +7,8 @@ cluster take the place of this one: it is renamed, and nothing here has to chang
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -147,7 +149,7 @@ class AuroraPostgres(Construct):
         stack.add_dependency(cdk.Stack.of(self))
         return ssm.StringParameter.value_for_string_parameter(stack, f"{self._prefix}/{name}")
 
-    def _make_cluster(self, props: AuroraPostgresProps, password: secretsmanager.Secret | None) -> rds.DatabaseCluster:
+    def _make_cluster(self, props: AuroraPostgresProps, password: secretsmanager.ISecret | None) -> rds.DatabaseCluster:
         engine = postgres.engine(props.engine_version)
         members = [_instance(props, place) for place in range(len(props.zones))]
         serverless = props.capacity if isinstance(props.capacity, Serverless) else None
@@ -187,7 +189,7 @@ class AuroraPostgres(Construct):
             removal_policy=cdk.RemovalPolicy.SNAPSHOT,
         )
 
-    def _own_password(self) -> secretsmanager.Secret:
+    def _own_password(self) -> secretsmanager.ISecret:
         secret = secretsmanager.Secret(
             self,
             "Password",
@@ -204,7 +206,7 @@ class AuroraPostgres(Construct):
         why = "RDS does not manage passwords in a global database, and nothing logs in by this one: roles do, by IAM."
         accept(secret, "AwsSolutions::AwsSolutions-SMG4", reason=why)
         accept_of_frameworks(secret, "SecretsManagerRotationEnabled", reason=why)
-        return secret
+        return cast("secretsmanager.ISecret", secret)  # the stubs' mismatch that principals.py explains
 
     def _managed_secret(self) -> secretsmanager.ISecret:
         managed = self.cluster.secret
@@ -237,21 +239,22 @@ class AuroraPostgres(Construct):
 def _instance(props: AuroraPostgresProps, place: int) -> rds.IClusterInstance:
     """Describe the instance at `place`: 0 writes, 1 takes over first and is as large as the writer, 2 follows."""
     construct_id = ("Writer", "Reader", "SecondReader")[place]
-    common = {
-        "instance_identifier": f"{props.identifier}-{place + 1}",
-        "availability_zone": props.zones[place],
-        "publicly_accessible": False,
-        "auto_minor_version_upgrade": True,
-        "ca_certificate": rds.CaCertificate.RDS_CA_RSA2048_G1,
-        "enable_performance_insights": True,
-        "performance_insight_encryption_key": props.key,
-    }
     match props.capacity:
         case Serverless():
-            return rds.ClusterInstance.serverless_v2(
-                construct_id, scale_with_writer=place == 1 if place else None, **common
+            describe = partial(
+                rds.ClusterInstance.serverless_v2, construct_id, scale_with_writer=place == 1 if place else None
             )
         case Provisioned(instance_class=name):
-            return rds.ClusterInstance.provisioned(
-                construct_id, instance_type=ec2.InstanceType(name), promotion_tier=place if place else None, **common
+            kind = ec2.InstanceType(name)
+            describe = partial(
+                rds.ClusterInstance.provisioned, construct_id, instance_type=kind, promotion_tier=place or None
             )
+    return describe(
+        instance_identifier=f"{props.identifier}-{place + 1}",
+        availability_zone=props.zones[place],
+        publicly_accessible=False,
+        auto_minor_version_upgrade=True,
+        ca_certificate=rds.CaCertificate.RDS_CA_RSA2048_G1,
+        enable_performance_insights=True,
+        performance_insight_encryption_key=props.key,
+    )

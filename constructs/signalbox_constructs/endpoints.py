@@ -1,7 +1,5 @@
 """The private ways from tasks to AWS. Each endpoint's policy admits this account's principals, and what they need."""
 
-from collections.abc import Sequence
-
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -33,38 +31,29 @@ def add_interface_endpoints(
     scope: Construct, vpc: ec2.IVpc, group: ec2.ISecurityGroup, *, subnets: ec2.SubnetSelection
 ) -> list[ec2.InterfaceVpcEndpoint]:
     """Add the endpoints by which a task pulls its image, writes its logs and reads its secrets; all wear `group`."""
-    return [_interface(scope, vpc, group, subnets, *service) for service in _SERVICES]
-
-
-def _interface(
-    scope: Construct,
-    vpc: ec2.IVpc,
-    group: ec2.ISecurityGroup,
-    subnets: ec2.SubnetSelection,
-    name: str,
-    service: ec2.InterfaceVpcEndpointAwsService,
-    actions: Sequence[str],
-) -> ec2.InterfaceVpcEndpoint:
-    endpoint = ec2.InterfaceVpcEndpoint(
-        scope,
-        name,
-        vpc=vpc,
-        service=service,
-        subnets=subnets,
-        security_groups=[group],
-        private_dns_enabled=True,
-        open=False,
-    )
-    endpoint.add_to_policy(
-        iam.PolicyStatement(
-            sid="OwnAccount",
-            principals=[principals.anyone()],
-            actions=list(actions),
-            resources=["*"],
-            conditions={"StringEquals": {"aws:PrincipalAccount": cdk.Stack.of(scope).account}},
+    made: list[ec2.InterfaceVpcEndpoint] = []
+    for name, service, actions in _SERVICES:
+        endpoint = ec2.InterfaceVpcEndpoint(
+            scope,
+            name,
+            vpc=vpc,
+            service=service,
+            subnets=subnets,
+            security_groups=[group],
+            private_dns_enabled=True,
+            open=False,
         )
-    )
-    return endpoint
+        endpoint.add_to_policy(
+            iam.PolicyStatement(
+                sid="OwnAccount",
+                principals=[principals.anyone()],
+                actions=list(actions),
+                resources=["*"],
+                conditions={"StringEquals": {"aws:PrincipalAccount": cdk.Stack.of(scope).account}},
+            )
+        )
+        made.append(endpoint)
+    return made
 
 
 def add_object_endpoint(scope: Construct, vpc: ec2.IVpc, *, subnets: ec2.SubnetSelection) -> ec2.GatewayVpcEndpoint:

@@ -16,7 +16,9 @@ from signalbox_constructs.aurora import AuroraPostgres, Provisioned, Serverless
 from signalbox_constructs.findings import accept, accept_of_frameworks
 
 
-def make_global(scope: Construct, construct_id: str, *, identifier: str, primary: AuroraPostgres) -> rds.CfnGlobalCluster:
+def make_global(
+    scope: Construct, construct_id: str, *, identifier: str, primary: AuroraPostgres
+) -> rds.CfnGlobalCluster:
     """Make a global database named `identifier` of `primary`, which has to be declared as a global member."""
     made = rds.CfnGlobalCluster(
         scope,

@@ -11,7 +11,7 @@ from aws_cdk import aws_backup as backup
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from signalbox_constructs import principals
 from signalbox_constructs.findings import accept
@@ -119,7 +119,7 @@ class DailyBackup(Construct):
         ]
 
 
-def _arn(scope: Construct, vault: SecondVault) -> str:
+def _arn(scope: IConstruct, vault: SecondVault) -> str:
     return f"arn:aws:backup:{vault.region}:{cdk.Stack.of(scope).account}:backup-vault:{vault.name}"
 
 

@@ -246,8 +246,13 @@ class Recovery(Section):
     )
     cidr: str = Field(description="a private IPv4 network of /16 to /20 that does not overlap network.cidr")
     s3_prefix_list_id: PrefixListId = Field(description="the id of the second region's prefix list of S3")
-    global_database: bool = Field(description="true or false: replicate the database to the second region")
-    pilot_light: bool = Field(description="true or false: keep network and roles ready in the second region")
+    global_database: bool = Field(
+        description="true or false: replicate the database to the second region; not one that pauses, nor one of "
+        "burstable instances"
+    )
+    pilot_light: bool = Field(
+        description="true or false: keep a network ready in the second region, to restore the database into"
+    )
 
 
 class Patching(Section):

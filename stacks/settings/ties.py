@@ -76,6 +76,16 @@ def _second_region(settings: Settings) -> Iterator[str]:
         overlap = True
     if overlap:
         yield "recovery.cidr"
+    if recovery.global_database and not _may_be_global(settings):
+        yield "recovery.global_database"
+
+
+def _may_be_global(settings: Settings) -> bool:
+    """Whether Aurora takes the cluster as a member: none that pauses, none of burstable instances."""
+    database = settings.database
+    if database.capacity == "serverless":
+        return database.min_capacity > 0
+    return not database.instance_class.startswith("t")
 
 
 def _exceptions(settings: Settings) -> Iterator[str]:
