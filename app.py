@@ -25,7 +25,7 @@ def build(app: cdk.App, settings: Settings, day: date) -> Controls:
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
     if recovery:
-        data.add_dependency(recovery)
+        data.add_stack_dependency(recovery)
         if settings.recovery and settings.recovery.global_database:
             ReplicaStack(app, settings, recovery=recovery, data=data)
     edge = EdgeStack(app, settings, env, network=network)

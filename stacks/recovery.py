@@ -116,7 +116,7 @@ class ReplicaStack(cdk.Stack):
         )
         if recovery.place is None:
             raise RuntimeError("recovery: no place for a replica, wanted one made by the recovery stack")
-        self.add_dependency(data)
+        self.add_stack_dependency(data)
         self.replica = AuroraReplica(
             self,
             "Replica",

@@ -8,7 +8,6 @@ cluster take the place of this one: it is renamed, and nothing here has to chang
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -93,7 +92,9 @@ class AuroraPostgres(Construct):
         self.cluster = self._make_cluster(props, password)
         self.cluster.node.add_dependency(server_logs)
         self.host = self.cluster.cluster_endpoint.hostname
-        self.secret = password or self._managed_secret()
+        # by ARN, not as a construct that would write each reader into the key's policy
+        arn = password.secret_arn if password else self._managed_secret_arn()
+        self.secret = secretsmanager.Secret.from_secret_complete_arn(self, "Secret", arn)
         self._write_down()
         self._explain()
 
@@ -146,10 +147,10 @@ class AuroraPostgres(Construct):
 
     def _parameter(self, consumer: IConstruct, name: str) -> str:
         stack = cdk.Stack.of(consumer)
-        stack.add_dependency(cdk.Stack.of(self))
+        stack.add_stack_dependency(cdk.Stack.of(self))
         return ssm.StringParameter.value_for_string_parameter(stack, f"{self._prefix}/{name}")
 
-    def _make_cluster(self, props: AuroraPostgresProps, password: secretsmanager.ISecret | None) -> rds.DatabaseCluster:
+    def _make_cluster(self, props: AuroraPostgresProps, password: secretsmanager.Secret | None) -> rds.DatabaseCluster:
         engine = postgres.engine(props.engine_version)
         members = [_instance(props, place) for place in range(len(props.zones))]
         serverless = props.capacity if isinstance(props.capacity, Serverless) else None
@@ -189,7 +190,7 @@ class AuroraPostgres(Construct):
             removal_policy=cdk.RemovalPolicy.SNAPSHOT,
         )
 
-    def _own_password(self) -> secretsmanager.ISecret:
+    def _own_password(self) -> secretsmanager.Secret:
         secret = secretsmanager.Secret(
             self,
             "Password",
@@ -206,13 +207,13 @@ class AuroraPostgres(Construct):
         why = "RDS does not manage passwords in a global database, and nothing logs in by this one: roles do, by IAM."
         accept(secret, "AwsSolutions::AwsSolutions-SMG4", reason=why)
         accept_of_frameworks(secret, "SecretsManagerRotationEnabled", reason=why)
-        return cast("secretsmanager.ISecret", secret)  # the stubs' mismatch that principals.py explains
+        return secret
 
-    def _managed_secret(self) -> secretsmanager.ISecret:
+    def _managed_secret_arn(self) -> str:
         managed = self.cluster.secret
         if managed is None:
             raise RuntimeError("the cluster has no secret, wanted the one that RDS manages")
-        return secretsmanager.Secret.from_secret_complete_arn(self, "Secret", managed.secret_arn)
+        return managed.secret_arn
 
     def _write_down(self) -> None:
         for construct_id, name, value in (
