@@ -242,7 +242,9 @@ def test_turning_replication_on_replaces_nothing(synthesise: Synthesise) -> None
         "pilot_light": "true",
     }
     before, after = (
-        _cluster(synthesise(**{f"recovery__{name}": value for name, value in second.items()}, recovery__global_database=on))
+        _cluster(
+            synthesise(**{f"recovery__{name}": value for name, value in second.items()}, recovery__global_database=on)
+        )
         for on in ("false", "true")
     )
     changed = {

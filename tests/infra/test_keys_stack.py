@@ -47,9 +47,7 @@ def test_whoever_else_may_use_a_key_is_a_service_acting_for_this_account(deploym
 def test_fargate_may_use_the_key_for_the_tasks_of_one_cluster(deployment: Deployment) -> None:
     key = deployment.one("AWS::KMS::Key", "signalbox-keys/Operations")
     statements = [
-        it
-        for it in key.properties["KeyPolicy"]["Statement"]
-        if it["Principal"] == {"Service": "fargate.amazonaws.com"}
+        it for it in key.properties["KeyPolicy"]["Statement"] if it["Principal"] == {"Service": "fargate.amazonaws.com"}
     ]
 
     assert [it["Action"] for it in statements] == ["kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"]

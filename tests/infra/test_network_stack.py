@@ -41,7 +41,9 @@ def _endpoints(deployment: Deployment) -> dict[str, Resource]:
     """Endpoints by the name of their service, without region."""
     found = [it for it in deployment.resources if it.kind == "AWS::EC2::VPCEndpoint"]
     return {
-        "s3" if it.properties["VpcEndpointType"] == "Gateway" else it.properties["ServiceName"].split("us-east-1.")[1]: it
+        "s3"
+        if it.properties["VpcEndpointType"] == "Gateway"
+        else it.properties["ServiceName"].split("us-east-1.")[1]: it
         for it in found
         if it.name.startswith("signalbox-network/")
     }
@@ -187,15 +189,13 @@ def test_a_schedule_empties_the_default_group_and_may_do_nothing_else(deployment
     }
     for schedule in schedules:
         asked = json.loads("".join(part if isinstance(part, str) else "GROUP" for part in _parts(schedule)))
-        peers = [{"GroupId": "GROUP"}], [{"CidrIp": "0.0.0.0/0"}]
-        permission = asked["IpPermissions"][0]
+        inbound = schedule["Target"]["Arn"].endswith("Ingress")
+        peer = {"UserIdGroupPairs": [{"GroupId": "GROUP"}]} if inbound else {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 
-        assert asked["GroupId"] == "GROUP"
-        assert permission["IpProtocol"] == "-1"
-        assert permission.get("UserIdGroupPairs", permission.get("IpRanges")) in peers
+        assert asked == {"GroupId": "GROUP", "IpPermissions": [{"IpProtocol": "-1", **peer}]}
         assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
     (statement,) = policy["PolicyDocument"]["Statement"]
-    assert statement["Action"] == ["ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"]
+    assert set(statement["Action"]) == {"ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"}
     assert "DefaultSecurityGroup" in json.dumps(statement["Resource"])
 
 
