@@ -16,6 +16,7 @@ from stacks.keys import KeysStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.patching import PatchingStack
+from stacks.recovery import RecoveryStack, ReplicaStack
 from stacks.register import Controls, Weakened, hold_to_the_catalogue, synthesise, today
 from stacks.service import ServiceStack
 from stacks.settings import Settings, SettingsError, read_settings
@@ -26,8 +27,13 @@ def build(app: cdk.App, settings: Settings, day: date, *, second_opinions: bool 
     env = cdk.Environment(account=settings.account, region=settings.region)
     _bound_roles(app, settings)
     keys = KeysStack(app, settings, env)
+    recovery = RecoveryStack(app, settings, settings.recovery) if settings.recovery else None
     network = NetworkStack(app, settings, env, keys=keys)
     data = DataStack(app, settings, env, keys=keys, network=network)
+    if recovery:
+        data.add_stack_dependency(recovery)
+        if settings.recovery and settings.recovery.global_database:
+            ReplicaStack(app, settings, recovery=recovery, data=data)
     issuer = issuer_of(app, settings, env)
     PatchingStack(app, settings, env, keys=keys)
     edge = EdgeStack(app, settings, env, keys=keys, network=network)

@@ -13,10 +13,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from signalbox_constructs.alarms import OwnedAlarmProps, Severity, event, metric
-from signalbox_constructs.archive import ArchiveBucket, ArchiveBucketProps
+from signalbox_constructs.archive import AccessLogBucket, ArchiveBucket
 from signalbox_constructs.collector import Collector, CollectorProps
+from signalbox_constructs.containers import Image
 from signalbox_constructs.network import PRIVATE, PUBLIC
-from signalbox_constructs.process import Image
 from signalbox_evidence.live.permissions import permissions
 from stacks.alarms import answer
 from stacks.keys import KeysStack
@@ -46,7 +46,11 @@ class EvidenceStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, f"{settings.name}-evidence", env=env, termination_protection=True)
         self.archive = ArchiveBucket(
-            self, "Archive", ArchiveBucketProps(key=keys.evidence, lock_days=settings.evidence.lock_days)
+            self,
+            "Archive",
+            key=keys.evidence,
+            lock=cdk.Duration.days(settings.evidence.lock_days),
+            access_logs=AccessLogBucket(self, "AccessLogs"),
         )
         self.signing_key = kms.Key(
             self,
@@ -60,7 +64,7 @@ class EvidenceStack(cdk.Stack):
         # Where there is no NAT gateway, only the public tier leads to the services that have no private endpoint (IAM).
         # In a VPC that was brought along, the private subnets have to lead there.
         is_private = settings.network.vpc is not None or settings.network.nat_gateways > 0
-        bucket = self.archive.bucket
+        bucket = self.archive
         self.collector = Collector(
             self,
             "Collector",

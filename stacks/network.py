@@ -1,9 +1,9 @@
-"""Network: the VPC and the private endpoints."""
+"""Network: the VPC, made or brought along, and the private endpoints."""
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from signalbox_constructs.network import ThreeTierNetwork, ThreeTierNetworkProps
+from signalbox_constructs.network import ExistingVpc, NewVpc, ThreeTierNetwork, ThreeTierNetworkProps
 from stacks.keys import KeysStack
 from stacks.settings import Settings
 
@@ -17,7 +17,10 @@ class NetworkStack(cdk.Stack):
             self,
             "Network",
             ThreeTierNetworkProps(
-                cidr=settings.network.cidr, nat_gateways=settings.network.nat_gateways, log_key=keys.operations
+                vpc=_vpc(settings, keys),
+                endpoint_zones=settings.availability_zones[: settings.network.endpoint_zones],
+                tasks=settings.network.tasks,
+                s3_prefix_list_id=settings.network.s3_prefix_list_id,
             ),
         )
 
@@ -25,3 +28,19 @@ class NetworkStack(cdk.Stack):
     def availability_zones(self) -> list[str]:
         """The configured zones: CDK would look them up with credentials, and synthesis has none."""
         return list(self._zones)
+
+
+def _vpc(settings: Settings, keys: KeysStack) -> NewVpc | ExistingVpc:
+    network, given = settings.network, settings.network.vpc
+    if given is None:
+        return NewVpc(cidr=network.cidr, nat_gateways=network.nat_gateways, log_key=keys.operations)
+    return ExistingVpc(
+        vpc_id=given.vpc_id,
+        cidr=network.cidr,
+        zones=settings.availability_zones,
+        public_subnet_ids=given.public_subnet_ids,
+        private_subnet_ids=given.private_subnet_ids,
+        isolated_subnet_ids=given.isolated_subnet_ids,
+        private_route_table_ids=given.private_route_table_ids,
+        endpoint_security_group_id=given.endpoint_security_group_id,
+    )

@@ -9,6 +9,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from signalbox_constructs.alarms import AlarmDesk, AlarmDeskProps, OwnedAlarmProps, Severity, metric
+from signalbox_constructs.archive import AccessLogBucket
 from signalbox_constructs.canary import Canary, CanaryProps
 from signalbox_constructs.detection import (
     ConfigurationRecorder,
@@ -86,8 +87,8 @@ class ObservabilityStack(cdk.Stack):
     def _record(self) -> None:
         """Turn on what the settings do not leave to the organisation."""
         settings, wanted, key = self._settings, self._settings.observability, self._keys.evidence
-        lock_days = settings.evidence.lock_days
-        if wanted.trail:
+        access_logs = AccessLogBucket(self, "AccessLogs") if wanted.trail or wanted.config else None
+        if wanted.trail and access_logs:
             trail = Trail(
                 self,
                 "Trail",
@@ -95,7 +96,8 @@ class ObservabilityStack(cdk.Stack):
                     name=settings.name,
                     key=key,
                     log_key=self._keys.operations,
-                    lock_days=lock_days,
+                    lock_days=settings.evidence.lock_days,
+                    access_logs=access_logs,
                     # CloudFormation begins the names of buckets with that of the stack
                     bucket_prefixes=[f"{settings.name}-evidence", f"{settings.name}-data"],
                 ),
@@ -104,9 +106,9 @@ class ObservabilityStack(cdk.Stack):
             self._watch(count(self, [("Trail", group)], OF_TRAIL, self.namespace))
         if wanted.guardduty:
             ThreatDetector(self, "Threats")
-        if wanted.config:
+        if wanted.config and access_logs:
             ConfigurationRecorder(
-                self, "Configuration", ConfigurationRecorderProps(name=settings.name, key=key, lock_days=lock_days)
+                self, "Configuration", ConfigurationRecorderProps(name=settings.name, key=key, access_logs=access_logs)
             )
         if wanted.security_hub:
             FindingsHub(self, "Findings")

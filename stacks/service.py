@@ -10,7 +10,7 @@ from constructs import Construct
 
 from signalbox_constructs.cluster import task_cluster
 from signalbox_constructs.containers import Image
-from signalbox_constructs.process import HTTPS_PORT, Placement, Process, ProcessProps
+from signalbox_constructs.process import HTTPS_PORT, Process, ProcessProps
 from signalbox_constructs.scaling import Hours, TaskScaling
 from stacks.data import DataStack
 from stacks.edge import EdgeStack
@@ -54,12 +54,8 @@ class ServiceStack(cdk.Stack):
             ),
             cpu=settings.service.cpu,
             memory=settings.service.memory,
-            placement=Placement(
-                network=network.network,
-                public=settings.network.tasks == "public",
-                endpoints=settings.network.endpoint_zones > 0,
-                s3_prefix_list_id=settings.network.s3_prefix_list_id,
-            ),
+            network=network.network,
+            public=settings.network.tasks == "public",
             database=data.database,
             log_key=keys.operations,
         )
@@ -75,15 +71,16 @@ class ServiceStack(cdk.Stack):
                 secrets=self._secrets(issuer),
             ),
         )
-        self.serve_service = self.serve.run_as_service(self.cluster, grace=START_GRACE)
-        self.serve_service.attach_to_application_target_group(edge.edge.target_group)
+        self.serve.run_as_service(self.cluster, grace=START_GRACE).attach_to_application_target_group(
+            edge.edge.target_group
+        )
 
         self.reconcile = Process(
             self,
             "Reconcile",
             process(command=["signalbox", "reconcile"], health=["signalbox", "health", "reconcile"]),
         )
-        self.reconcile_service = self.reconcile.run_as_service(self.cluster)
+        self.reconcile.run_as_service(self.cluster)
 
         self.queued_actions = self._queue_depth(settings)
         self._scale(settings)
@@ -116,11 +113,11 @@ class ServiceStack(cdk.Stack):
         chosen = settings.service
         hours = chosen.working_hours
         for name, service, tasks in (
-            ("ServeScaling", self.serve_service, chosen.serve),
-            ("ReconcileScaling", self.reconcile_service, chosen.reconcile),
+            ("ServeScaling", self.serve.service, chosen.serve),
+            ("ReconcileScaling", self.reconcile.service, chosen.reconcile),
         ):
             scaling = TaskScaling(self, name, service=service, least=tasks.least, most=tasks.most)
-            if service is self.serve_service:
+            if service is self.serve.service:
                 scaling.follow(self.queued_actions, per_task=QUEUED_PER_TASK)
             if hours is not None:
                 scaling.sleep_outside(

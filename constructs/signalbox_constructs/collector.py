@@ -18,10 +18,10 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from signalbox_constructs import principals
+from signalbox_constructs.containers import Image, Part, add_container
 from signalbox_constructs.encryption import encrypted_log_group
 from signalbox_constructs.findings import accept, accept_of_frameworks, objects_of
 from signalbox_constructs.firewall import ClosedSecurityGroup
-from signalbox_constructs.process import USER, Image
 
 CONTAINER = "collector"
 
@@ -63,17 +63,7 @@ class Collector(Construct):
         self.security_group = ClosedSecurityGroup(
             self, "SecurityGroup", vpc=props.vpc, description="Signalbox evidence collector"
         )
-        # a rule of its own: within the group it would take the place of the one that closes it
-        ec2.CfnSecurityGroupEgress(
-            self,
-            "WayOut",
-            group_id=self.security_group.security_group_id,
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            cidr_ip="0.0.0.0/0",
-            description="AWS's own endpoints",
-        )
+        self.security_group.connections.allow_to_any_ipv4(ec2.Port.HTTPS, "AWS's own endpoints")
         self.role = self._role(props)
         self.execution_role = principals.service_role(self, "ExecutionRole", assumed_by=_ECS_TASKS, source="ecs")
         ecr.Repository.from_repository_arn(self, "Repository", props.image.repository_arn).grant_pull(
@@ -131,27 +121,11 @@ class Collector(Construct):
             execution_role=self.execution_role,
             volumes=[ecs.Volume(name="tmp")],
         )
-        kernel = ecs.LinuxParameters(self, "Kernel", init_process_enabled=True)
-        kernel.drop_capabilities(ecs.Capability.ALL)
-        container = task.add_container(
-            CONTAINER,
-            container_name=CONTAINER,
-            image=ecs.ContainerImage.from_registry(props.image.reference),
-            command=list(props.command),
-            logging=ecs.LogDriver.aws_logs(stream_prefix=CONTAINER, log_group=self.logs),
-            user=USER,
-            privileged=False,
-            readonly_root_filesystem=True,
-            linux_parameters=kernel,
-        )
-        container.add_mount_points(
-            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the task's own
-        )
-        accept(
-            container,
-            "Annotation::@aws-cdk/aws-ecs:ecrImageRequiresPolicy",
-            reason="The execution role is granted this one repository; a plain reference keeps the image a constant of "
-            "the template that a reviewer can read.",
+        add_container(
+            task,
+            props.image,
+            self.logs,
+            Part(name=CONTAINER, command=props.command, environment={}, secrets={}),
         )
         accept(
             self.execution_role,

@@ -7,11 +7,12 @@ from aws_cdk import aws_config as config
 from aws_cdk import aws_guardduty as guardduty
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_securityhub as securityhub
 from constructs import Construct
 
 from signalbox_constructs import principals
-from signalbox_constructs.archive import ArchiveBucket, ArchiveBucketProps
+from signalbox_constructs.archive import ArchiveBucket
 
 _SERVICE = "config.amazonaws.com"
 
@@ -74,11 +75,11 @@ class ConfigurationRecorderProps:
     name: str
     key: kms.IKey
     """Encrypts the records. One that is brought along has to allow AWS Config kms:GenerateDataKey and kms:Decrypt."""
-    lock_days: int
+    access_logs: s3.IBucket
 
 
 class ConfigurationRecorder(Construct):
-    """AWS Config: what every resource was like and when it changed, in a locked bucket, and rules that judge it.
+    """AWS Config: what every resource was like and when it changed, in a bucket of its own, and rules that judge it.
 
     Works as AWS Config's service-linked role, which an account has once
     (`aws iam create-service-linked-role --aws-service-name config.amazonaws.com`). Exposes `recorder`, `archive` and
@@ -88,7 +89,8 @@ class ConfigurationRecorder(Construct):
     def __init__(self, scope: Construct, construct_id: str, props: ConfigurationRecorderProps) -> None:
         super().__init__(scope, construct_id)
         account = cdk.Stack.of(self).account
-        self.archive = ArchiveBucket(self, "Archive", ArchiveBucketProps(key=props.key, lock_days=props.lock_days))
+        # AWS Config does not write into a bucket with Object Lock
+        self.archive = ArchiveBucket(self, "Archive", key=props.key, lock=None, access_logs=props.access_logs)
         self._admit(props.key)
         self.recorder = config.CfnConfigurationRecorder(
             self,
@@ -103,11 +105,11 @@ class ConfigurationRecorder(Construct):
             self,
             "Channel",
             name=props.name,
-            s3_bucket_name=self.archive.bucket.bucket_name,
+            s3_bucket_name=self.archive.bucket_name,
             s3_kms_key_arn=props.key.key_arn,
         )
-        if self.archive.bucket.policy:  # Config tries a write when the channel is made
-            channel.node.add_dependency(self.archive.bucket.policy)
+        if self.archive.policy:  # Config tries a write when the channel is made
+            channel.node.add_dependency(self.archive.policy)
         self.rules = [self._rule(construct_id, identifier) for construct_id, identifier in RULES.items()]
 
     def _rule(self, construct_id: str, identifier: str) -> config.CfnConfigRule:
@@ -120,7 +122,7 @@ class ConfigurationRecorder(Construct):
     def _admit(self, key: kms.IKey) -> None:
         account = cdk.Stack.of(self).account
         service, of_account = principals.service(_SERVICE), {"aws:SourceAccount": account}
-        bucket = self.archive.bucket
+        bucket = self.archive
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="ConfigLooks",

@@ -14,11 +14,15 @@ LOG_RETENTION_DAYS = 400
 """A year of records, and a month to look back on it."""
 
 
-def customer_key(scope: Construct, construct_id: str, *, description: str) -> kms.IKey:
-    """Return a symmetric key: rotated yearly, kept when its stack goes, deleted 30 days after a request."""
+def customer_key(scope: Construct, construct_id: str, *, description: str, alias: str) -> kms.IKey:
+    """Return a symmetric key: rotated yearly, kept when its stack goes, deleted 30 days after a request.
+
+    `alias` (without "alias/") is for people: nothing here refers to the key by it.
+    """
     key = kms.Key(
         scope,
         construct_id,
+        alias=alias,
         description=description,
         enable_key_rotation=True,
         rotation_period=cdk.Duration.days(365),
@@ -28,20 +32,61 @@ def customer_key(scope: Construct, construct_id: str, *, description: str) -> km
     return cast("kms.IKey", key)  # the stubs' mismatch that principals.py explains
 
 
+def grant_to_service(key: kms.IKey, service: str, *, source: str | None = None) -> None:
+    """Let the AWS service `service` encrypt and decrypt with `key`, on behalf of this account only.
+
+    `source` is the service's name in the ARNs of what it acts for, where it tells one; it narrows the use to resources
+    of the key's region. The key has to be one of the app: the policy of an imported one cannot be changed.
+    """
+    stack = cdk.Stack.of(key)
+    conditions: dict[str, object] = {"StringEquals": {"aws:SourceAccount": stack.account}}
+    if source:
+        conditions["ArnLike"] = {"aws:SourceArn": f"arn:aws:{source}:{stack.region}:{stack.account}:*"}
+    _admit(key, service, ["kms:Decrypt", "kms:GenerateDataKey*"], conditions)
+
+
 def grant_to_logs(key: kms.IKey) -> None:
     """Let CloudWatch Logs use `key`, for log groups of its account and region only."""
     stack = cdk.Stack.of(key)
+    context = f"arn:aws:logs:{stack.region}:{stack.account}:log-group:*"
+    _admit(
+        key,
+        f"logs.{stack.region}.amazonaws.com",
+        ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": context}},
+    )
+
+
+def grant_to_trails(key: kms.IKey) -> None:
+    """Let CloudTrail encrypt the records of trails of this account with `key`; readers decrypt by their own right."""
+    stack = cdk.Stack.of(key)
+    trails = f"arn:aws:cloudtrail:{stack.region}:{stack.account}:trail/*"
+    _admit(
+        key,
+        "cloudtrail.amazonaws.com",
+        ["kms:GenerateDataKey*"],
+        {"ArnLike": {"aws:SourceArn": trails, "kms:EncryptionContext:aws:cloudtrail:arn": trails}},
+    )
+    # CloudTrail sends no encryption context with this one
+    _admit(key, "cloudtrail.amazonaws.com", ["kms:DescribeKey"], {"ArnLike": {"aws:SourceArn": trails}})
+
+
+def grant_to_fargate(key: kms.IKey, *, cluster: str) -> None:
+    """Let Fargate encrypt the disks of the tasks of the ECS cluster named `cluster`, in the key's account."""
+    tasks = {
+        "kms:EncryptionContext:aws:ecs:clusterAccount": cdk.Stack.of(key).account,
+        "kms:EncryptionContext:aws:ecs:clusterName": cluster,
+    }
+    service = "fargate.amazonaws.com"
+    _admit(key, service, ["kms:GenerateDataKeyWithoutPlaintext"], {"StringEquals": tasks})
+    only_to_read = {"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}}
+    _admit(key, service, ["kms:CreateGrant"], {"StringEquals": tasks, **only_to_read})
+
+
+def _admit(key: kms.IKey, service: str, actions: list[str], conditions: dict[str, object]) -> None:
     key.add_to_resource_policy(
         iam.PolicyStatement(
-            sid="LogGroupsOfThisAccount",
-            principals=[principals.service(f"logs.{stack.region}.amazonaws.com")],
-            actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-            resources=["*"],
-            conditions={
-                "ArnLike": {
-                    "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{stack.region}:{stack.account}:log-group:*"
-                }
-            },
+            principals=[principals.service(service)], actions=actions, resources=["*"], conditions=conditions
         )
     )
 

@@ -10,6 +10,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from signalbox_constructs.findings import accept_of_frameworks
+
 
 def service(name: str) -> iam.IPrincipal:
     """Return the AWS service `name`, on whoever's behalf: for statements that narrow it themselves."""
@@ -21,11 +23,13 @@ def anyone() -> iam.IPrincipal:
     return cast("iam.IPrincipal", iam.AnyPrincipal())
 
 
-def service_role(scope: Construct, construct_id: str, *, assumed_by: str, source: str) -> iam.IRole:
+def service_role(
+    scope: Construct, construct_id: str, *, assumed_by: str, source: str, name: str | None = None
+) -> iam.IRole:
     """Return a role that the AWS service `assumed_by` may take for its resources of this account and region only.
 
     `source` is the service's name in ARNs. Without these conditions the service could be led to lend the role to
-    another account's resources (the confused deputy).
+    another account's resources (the confused deputy). `name` only where a command has to know it.
     """
     stack = cdk.Stack.of(scope)
     principal = iam.ServicePrincipal(
@@ -35,4 +39,10 @@ def service_role(scope: Construct, construct_id: str, *, assumed_by: str, source
             "ArnLike": {"aws:SourceArn": f"arn:aws:{source}:{stack.region}:{stack.account}:*"},
         },
     )
-    return cast("iam.IRole", iam.Role(scope, construct_id, assumed_by=cast("iam.IPrincipal", principal)))
+    role = iam.Role(scope, construct_id, role_name=name, assumed_by=cast("iam.IPrincipal", principal))
+    accept_of_frameworks(
+        role,
+        "IAMNoInlinePolicy",
+        reason="The policy is of this role only and goes with it; a managed one could be attached to others too.",
+    )
+    return cast("iam.IRole", role)

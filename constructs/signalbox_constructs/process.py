@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -21,7 +20,7 @@ from signalbox_constructs import principals
 from signalbox_constructs.aurora import DATABASE, PORT, AuroraPostgres
 from signalbox_constructs.containers import Image, Part, add_container
 from signalbox_constructs.encryption import encrypted_log_group
-from signalbox_constructs.findings import accept, accept_of_frameworks
+from signalbox_constructs.findings import accept
 from signalbox_constructs.firewall import ClosedSecurityGroup
 from signalbox_constructs.network import PRIVATE, PUBLIC, ThreeTierNetwork
 
@@ -36,18 +35,6 @@ _ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """Where tasks stand, and how they reach AWS."""
-
-    network: ThreeTierNetwork
-    public: bool
-    """In the public tier, with addresses of their own (inbound they stay closed), instead of in the private tier."""
-    endpoints: bool
-    """Out through the private endpoints of the network alone, instead of to any address on 443."""
-    s3_prefix_list_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ProcessProps:
     command: Sequence[str]
     health: Sequence[str]
@@ -56,7 +43,9 @@ class ProcessProps:
     cpu: int
     memory: int
     """MiB."""
-    placement: Placement
+    network: ThreeTierNetwork
+    public: bool
+    """In the public tier, with addresses of their own (inbound they stay closed), instead of in the private tier."""
     database: AuroraPostgres
     log_key: kms.IKey
     port: int | None = None
@@ -74,10 +63,10 @@ class Process(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, props: ProcessProps) -> None:
         super().__init__(scope, construct_id)
-        self._placement = props.placement
+        self._public = props.public
         self.logs = encrypted_log_group(self, "Logs", key=props.log_key)
         self.task_role = self._role("TaskRole")
-        props.database.cluster.grant_connect(self.task_role, APP_USER)
+        props.database.grant_login(self.task_role, APP_USER)
         self.execution_role = self._role("ExecutionRole")
         repository = ecr.Repository.from_repository_arn(self, "Repository", props.image.repository_arn)
         repository.grant_pull(self.execution_role)
@@ -89,7 +78,7 @@ class Process(Construct):
             "group, the secrets and their key.",
         )
         self.security_group = ClosedSecurityGroup(
-            self, "SecurityGroup", vpc=props.placement.network.vpc, description=f"Signalbox {construct_id.lower()}"
+            self, "SecurityGroup", vpc=props.network.vpc, description=f"Signalbox {construct_id.lower()}"
         )
         self._open_ways_out(props)
         self.task_definition = self._define_task(props)
@@ -108,8 +97,8 @@ class Process(Construct):
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
-            assign_public_ip=self._placement.public,
-            vpc_subnets=PUBLIC if self._placement.public else PRIVATE,
+            assign_public_ip=self._public,
+            vpc_subnets=PUBLIC if self._public else PRIVATE,
             security_groups=[self.security_group],
             enable_execute_command=False,
             health_check_grace_period=grace,
@@ -120,37 +109,12 @@ class Process(Construct):
         return self.service
 
     def _role(self, construct_id: str) -> iam.IRole:
-        role = principals.service_role(self, construct_id, assumed_by=_ECS_TASKS, source="ecs")
-        accept_of_frameworks(
-            role,
-            "IAMNoInlinePolicy",
-            reason="The policy is this role's alone, written by its grants, and goes with it; a managed policy could "
-            "be attached to another identity as well.",
-        )
-        return role
+        return principals.service_role(self, construct_id, assumed_by=_ECS_TASKS, source="ecs")
 
     def _open_ways_out(self, props: ProcessProps) -> None:
         """Allow the database and the way to AWS: nothing else, nowhere else."""
         props.database.allow_from(self.security_group, f"{self.node.id} to database")
-        if not props.placement.endpoints:
-            # a resource of its own: a closed group's inline rules to addresses stay the one that matches nothing
-            ec2.CfnSecurityGroupEgress(
-                self.security_group,
-                "ToAws",
-                group_id=self.security_group.security_group_id,
-                ip_protocol="tcp",
-                from_port=443,
-                to_port=443,
-                cidr_ip="0.0.0.0/0",
-                description="AWS by its public addresses, as there are no private endpoints",
-            )
-            return
-        self.security_group.connections.allow_to(
-            props.placement.network.endpoint_security_group, ec2.Port.HTTPS, f"{self.node.id} to AWS endpoints"
-        )
-        self.security_group.connections.allow_to(
-            ec2.Peer.prefix_list(props.placement.s3_prefix_list_id), ec2.Port.HTTPS, "Image layers in S3"
-        )
+        props.network.allow_calls_of(self.security_group, self.node.id)
 
     def _define_task(self, props: ProcessProps) -> ecs.FargateTaskDefinition:
         task = ecs.FargateTaskDefinition(
@@ -166,6 +130,7 @@ class Process(Construct):
             volumes=[ecs.Volume(name="tmp")],
         )
         database = self._database(props)
+        password = props.database.secret_of(self)
         migrate = add_container(
             task,
             props.image,
@@ -175,8 +140,8 @@ class Process(Construct):
                 command=["signalbox", "migrate", "--app-role", APP_USER, "--wait-seconds", "60"],
                 environment=database,
                 secrets={
-                    "PGUSER": ecs.Secret.from_secrets_manager(props.database.secret, "username"),
-                    "PGPASSWORD": ecs.Secret.from_secrets_manager(props.database.secret, "password"),
+                    "PGUSER": ecs.Secret.from_secrets_manager(password, "username"),
+                    "PGPASSWORD": ecs.Secret.from_secrets_manager(password, "password"),
                 },
                 essential=False,
             ),

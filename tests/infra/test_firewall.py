@@ -1,6 +1,22 @@
-"""Who may connect to whom: the tables below are the whole of it, over all stacks (NET-01, NET-05, NET-06)."""
+"""Who may connect to whom: the tables below are the whole of it, over all stacks (NET-01, NET-05, NET-06).
 
-from support.templates import Deployment, Resource, Rule
+Who can open the database's port is proven by the reader and the rule of the evidence: the graph of security groups has
+no second interpreter.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox_evidence.catalogue import Params, load
+from signalbox_evidence.facts.database import Cluster
+from signalbox_evidence.facts.network import Ingress, SecurityGroup
+from signalbox_evidence.rules.network import only_tasks_reach_the_database
+from signalbox_evidence.template.assembly import read_assembly
+from signalbox_evidence.template.world import TemplateWorld
+from support.assemblies import DATABASE_GROUP, Draft, Weakening
+from support.templates import Deployment, Deployments, Resource, Rule
 
 PROCESSES = ("Serve", "Reconcile", "Migrate")
 NOTHING = "255.255.255.255/32"
@@ -75,3 +91,104 @@ def _groups_worn_by(deployment: Deployment, resource: Resource) -> list[Resource
         for value in properties.get(key, [])
     ]
     return [deployment.refers(resource, value) for value in values]
+
+
+GROUP = "AWS::EC2::SecurityGroup"
+INGRESS = "AWS::EC2::SecurityGroupIngress"
+ISOLATED = ("dev", "standard", "lean", "ha-dr", "byo")
+
+
+def _openers(directory: Path) -> set[tuple[str, str]]:
+    """Return (who, protocol and ports) of all that may connect to a cluster: construct paths, blocks, prefix lists."""
+    world = TemplateWorld(read_assembly(directory))
+    groups = {group.subject.id: group for group in world.all(SecurityGroup)}
+    found = set[tuple[str, str]]()
+    for cluster in world.all(Cluster):
+        assert isinstance(cluster.security_groups, tuple)
+        for name in cluster.security_groups:
+            rules = groups[name].ingress
+            assert isinstance(rules, tuple), rules
+            found |= {(_who(rule, groups), f"{rule.protocol} {rule.from_port}-{rule.to_port}") for rule in rules}
+    return found
+
+
+def _who(rule: Ingress, groups: dict[str, SecurityGroup]) -> str:
+    group = groups.get(rule.value)
+    return (group.subject.name or "") if group else f"{rule.source} {rule.value}"
+
+
+NO_PARAMS = Params(load().control("NET-01"), {})
+
+
+def _net_01(directory: Path) -> set[str]:
+    """Return what the rule of NET-01 says of an assembly: "holds" alone, or "fails" too."""
+    world = TemplateWorld(read_assembly(directory))
+    return {str(finding.outcome) for finding in only_tasks_reach_the_database(world, NO_PARAMS)}
+
+
+OURS = {(f"signalbox-service/{process}/SecurityGroup/Resource", "tcp 5432-5432") for process in PROCESSES}
+
+
+@pytest.mark.parametrize("name", ISOLATED)
+def test_only_the_processes_of_the_service_can_open_the_database(deployments: Deployments, name: str) -> None:
+    directory = deployments(name).directory
+
+    assert _openers(directory) == OURS
+    assert _net_01(directory) == {"holds"}
+
+
+def _inline(rule: dict[str, Any]) -> Weakening:
+    """One more rule of the database's group, where it is declared."""
+
+    def apply(draft: Draft) -> None:
+        rules = draft.properties(GROUP, DATABASE_GROUP).setdefault("SecurityGroupIngress", [])
+        rules.append({"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, **rule})
+
+    return apply
+
+
+def _standalone(rule: dict[str, Any]) -> Weakening:
+    """A rule of its own beside the edge, which refers to the database's group by an export."""
+
+    def apply(draft: Draft) -> None:
+        group = draft.properties(INGRESS, "toD")["GroupId"]
+        properties = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "GroupId": group, **rule}
+        draft.stacks["signalbox-edge"]["Resources"]["Intruder"] = {"Type": INGRESS, "Properties": properties}
+
+    return apply
+
+
+def _the_load_balancer(draft: Draft) -> None:
+    group = {"Fn::GetAtt": [draft.id_of(GROUP, "EdgeSecurityGroup"), "GroupId"]}
+    _standalone({"SourceSecurityGroupId": group})(draft)
+
+
+def _all_ports(draft: Draft) -> None:
+    draft.properties(INGRESS, "toD").update({"IpProtocol": "-1", "FromPort": -1, "ToPort": -1})
+
+
+def _itself(draft: Draft) -> None:
+    group = {"Fn::GetAtt": [draft.id_of(GROUP, DATABASE_GROUP), "GroupId"]}
+    _inline({"SourceSecurityGroupId": group})(draft)
+
+
+WEAKENED = {
+    "the VPC": _inline({"CidrIp": "10.40.0.0/16"}),
+    "the load balancer": _the_load_balancer,
+    "all ports": _all_ports,
+    "itself": _itself,
+    "a prefix list": _inline({"SourcePrefixListId": "pl-63a5400a"}),
+    "IPv6": _inline({"CidrIpv6": "fd00::/8"}),
+    "a rule in another stack": _standalone({"CidrIp": "10.0.0.0/8"}),
+}
+
+
+@pytest.mark.parametrize("name", ISOLATED)
+@pytest.mark.parametrize("weakened", WEAKENED)
+def test_whoever_else_is_let_in_is_found(deployments: Deployments, name: str, weakened: str, tmp_path: Path) -> None:
+    draft = Draft(deployments(name).directory)
+    WEAKENED[weakened](draft)
+    directory = draft.write(tmp_path)
+
+    assert _openers(directory) != OURS
+    assert "fails" in _net_01(directory)

@@ -41,6 +41,12 @@ class Synthesise(Protocol):
         ...
 
 
+class Deployments(Protocol):
+    def __call__(self, name: str, /) -> "Deployment":
+        """Synthesise a configuration of config/matrix, such as "lean"."""
+        ...
+
+
 class Deployment:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
