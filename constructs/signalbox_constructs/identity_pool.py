@@ -69,8 +69,7 @@ class IdentityPool(Construct):
             "Threat protection belongs to Cognito's Plus tier, which is paid for by each user that logs in. There is "
             "no self sign-up, and a stolen password does not open an account without its second factor."
         )
-        for finding in ("COG3", "COG8"):
-            accept(self.pool, f"AwsSolutions::AwsSolutions-{finding}", reason=reason)
+        accept(self.pool, "AwsSolutions::AwsSolutions-COG8", reason=reason)
         self.domain = self.pool.add_domain(
             "Domain",
             cognito_domain=cognito.CognitoDomainOptions(domain_prefix=props.domain_prefix),
