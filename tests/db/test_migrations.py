@@ -37,11 +37,28 @@ def test_a_file_that_was_changed_after_it_was_applied_is_refused(database_url: s
         migrate(database_url)
 
 
-def test_a_database_that_is_newer_than_the_program_is_refused(database_url: str) -> None:
+def test_a_program_that_is_rolled_back_leaves_a_newer_database_as_it_is(database_url: str) -> None:
+    migrate(database_url, app_role="signalbox_app")
     with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE tomorrow (id int)")
+        connection.execute("GRANT SELECT ON tomorrow TO signalbox_app")
         connection.execute("INSERT INTO schema_migration (name, sha256) VALUES ('9999_tomorrow.sql', '')")
 
-    with pytest.raises(Conflict, match="9999_tomorrow"):
+        assert migrate(database_url, app_role="signalbox_app") == []
+
+        kept = connection.execute("SELECT has_table_privilege('signalbox_app', 'tomorrow', 'SELECT')").fetchone()
+    assert kept == (True,)
+
+
+def test_a_database_that_needs_a_newer_program_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO schema_migration (name, sha256, requires)"
+            " VALUES ('9998_more.sql', '', NULL), ('9999_less.sql', '', '9998_more.sql'), ('9999_z.sql', '', %s)",
+            (min(files()),),
+        )
+
+    with pytest.raises(Conflict, match=r"9999_z.sql, and needs a program that knows 9998_more.sql$"):
         migrate(database_url)
 
 

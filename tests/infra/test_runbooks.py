@@ -23,6 +23,7 @@ _AWS_OWN = {
     ("s3", "rm"),
     ("logs", "tail"),
     ("rds", "generate-db-auth-token"),
+    ("cloudtrail", "validate-logs"),
 }
 """Commands of the AWS CLI that stand for no single operation."""
 _WAITERS = "wait"

@@ -170,7 +170,7 @@ def _field(path: str) -> tuple[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"network__endpoint_zones": 0}, "network.endpoint_zones"),
+        ({"network__endpoint_zones": 0, "network__nat_gateways": 0}, "network.endpoint_zones"),
         (
             {"service__working_hours": {"timezone": "UTC", "days": "MON-FRI", "start": 9, "stop": 8}},
             "service.working_hours.stop",

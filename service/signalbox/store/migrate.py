@@ -1,12 +1,16 @@
 """Applies the migrations in `migrations/`, in the order of their names, each once and in a transaction of its own.
 
-Refuses when an applied file has changed since, or when the database is newer than this program. Concurrent migrators
-wait for each other, within a bound. A migration must run while the previous version still serves.
+Concurrent migrators wait for each other, within a bound. Refuses when an applied file has changed since.
+
+A migration runs while the former version serves, and a roll-back starts that version on the newer database: so a file
+adds, and a database that is newer than the program leaves it nothing to do. A file that takes away what an older version
+needs says so in its first line, `-- requires: NAME`: a program that does not know the file NAME is refused from then on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from datetime import timedelta
 from importlib import resources
@@ -35,7 +39,10 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     name    text COLLATE "C" CONSTRAINT schema_migration_pkey PRIMARY KEY,
     sha256  text NOT NULL,
     at      timestamptz NOT NULL DEFAULT clock_timestamp()
-)"""
+);
+ALTER TABLE schema_migration ADD COLUMN IF NOT EXISTS requires text"""
+
+_REQUIRES = re.compile(r"^-- requires: (\S+)$", re.MULTILINE)
 
 
 def files() -> dict[str, str]:
@@ -53,8 +60,9 @@ def migrate(conninfo: str, *, app_role: str | None = None, wait: timedelta = tim
         try:
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{PATIENCE / _MILLISECOND:.0f}ms",))
             connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-            applied = _apply(connection)
-            if app_role is not None:
+            applied, is_newer = _apply(connection)
+            # an older program knows fewer tables, and would take the newer one's rights on the others away
+            if app_role is not None and not is_newer:
                 roles.establish(connection, app_role)
         except psycopg.errors.LockNotAvailable as e:
             raise Unavailable("somebody holds for too long what the migration needs: try again", detail=str(e)) from e
@@ -87,12 +95,20 @@ async def is_current(tx: Tx) -> bool:
     return set(files()) <= {row[0] for row in await cursor.fetchall()}
 
 
-def _apply(connection: psycopg.Connection[TupleRow]) -> list[str]:
+def _apply(connection: psycopg.Connection[TupleRow]) -> tuple[list[str], bool]:
+    """Return the files that were applied now, and whether the database has files that this program does not know."""
     connection.execute(_TABLE)
     known = files()
-    applied = dict(connection.execute("SELECT name, sha256 FROM schema_migration ORDER BY name").fetchall())
-    if newer := sorted(set(applied) - set(known)):
-        raise Conflict(f"the database is newer than this program: it has {', '.join(newer)}")
+    rows = connection.execute("SELECT name, sha256, requires FROM schema_migration ORDER BY name").fetchall()
+    applied = {name: sha256 for name, sha256, _ in rows}
+    newer = sorted(set(applied) - set(known))
+    if needed := sorted({requires for _, _, requires in rows if requires is not None} - set(known)):
+        raise Conflict(
+            f"the database is newer than this program: it has {', '.join(newer)}, and needs a program that knows "
+            f"{', '.join(needed)}"
+        )
+    if newer:
+        _log.info("database_is_newer", migrations=newer)
     done: list[str] = []
     for name, text in known.items():
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -103,6 +119,10 @@ def _apply(connection: psycopg.Connection[TupleRow]) -> list[str]:
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '4s'")
             connection.execute(cast("LiteralString", text))  # from this package's own files
-            connection.execute("INSERT INTO schema_migration (name, sha256) VALUES (%s, %s)", (name, digest))
+            requires = _REQUIRES.match(text)
+            connection.execute(
+                "INSERT INTO schema_migration (name, sha256, requires) VALUES (%s, %s, %s)",
+                (name, digest, requires and requires[1]),
+            )
         done.append(name)
-    return done
+    return done, bool(newer)
