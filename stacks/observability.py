@@ -23,7 +23,7 @@ from stacks.data import DataStack
 from stacks.edge import EdgeStack
 from stacks.incidents import incidents
 from stacks.keys import KeysStack
-from stacks.log_watches import OF_SERVICE, OF_TRAIL, count, count_codes
+from stacks.log_watches import OF_SERVICE, OF_TRAIL, Count, count, count_codes
 from stacks.service import ServiceStack
 from stacks.settings import Settings
 
@@ -68,8 +68,7 @@ class ObservabilityStack(cdk.Stack):
         self._watch(watches(settings, places))
         processes = [("Serve", service.serve.logs), ("Reconcile", service.reconcile.logs)]
         groups = [(name, cast("logs.ILogGroup", group)) for name, group in processes]
-        self._watch(count(self, groups, OF_SERVICE, self.namespace))
-        codes = count_codes(self, groups[0][1], self.namespace)
+        self._watch(count(self, groups, self._wanted(OF_SERVICE), self.namespace))
         for it in incidents(settings.name):
             said = answer(it.name, it.meaning, it.severity)
             self.desk.incident(self, it.name, pattern=it.pattern, answer=said, told=it.told)
@@ -77,12 +76,18 @@ class ObservabilityStack(cdk.Stack):
         if told.canary_minutes:
             self._probe(told.canary_minutes)
         if told.dashboard:
-            self._draw(codes)
+            self._draw(count_codes(self, groups[0][1], self.namespace))
 
     def _watch(self, found: Iterable[Watch]) -> None:
         for it in found:
-            if it.essential or self._settings.observability.alarms == "all":
+            if self._wants(essential=it.essential):
                 self.alarms[it.name] = self.desk.alarm(self, it.name, it.props)
+
+    def _wants(self, *, essential: bool) -> bool:
+        return essential or self._settings.observability.alarms == "all"
+
+    def _wanted(self, counts: Iterable[Count]) -> list[Count]:
+        return [it for it in counts if self._wants(essential=it.essential)]
 
     def _record(self) -> None:
         """Turn on what the settings do not leave to the organisation."""
@@ -103,7 +108,7 @@ class ObservabilityStack(cdk.Stack):
                 ),
             )
             group = cast("logs.ILogGroup", trail.logs)
-            self._watch(count(self, [("Trail", group)], OF_TRAIL, self.namespace))
+            self._watch(count(self, [("Trail", group)], self._wanted(OF_TRAIL), self.namespace))
         if wanted.guardduty:
             ThreatDetector(self, "Threats")
         if wanted.config and access_logs:

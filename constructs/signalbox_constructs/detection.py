@@ -116,7 +116,7 @@ class ConfigurationRecorder(Construct):
         rule = config.CfnConfigRule(
             self, construct_id, source=config.CfnConfigRule.SourceProperty(owner="AWS", source_identifier=identifier)
         )
-        rule.add_dependency(self.recorder)
+        rule.add_resource_dependency(self.recorder)
         return rule
 
     def _admit(self, key: kms.IKey) -> None:

@@ -119,5 +119,5 @@ class IdentityPool(Construct):
             id_token_validity=60,
             refresh_token_validity=12,
         )
-        client.add_dependency(self.resource_server)
+        client.add_resource_dependency(self.resource_server)
         return client
