@@ -10,6 +10,7 @@ from signalbox_constructs.encryption import (
     grant_to_fargate,
     grant_to_logs,
     grant_to_service,
+    grant_to_topics,
     grant_to_trails,
 )
 from stacks.settings import Settings
@@ -33,9 +34,7 @@ class KeysStack(cdk.Stack):
         self.evidence = self._key("Evidence", given.evidence_arn, "Signalbox: audit records and evidence")
         if given.operations_arn is None:
             grant_to_logs(self.operations)
-            grant_to_service(self.operations, "cloudwatch.amazonaws.com", source="cloudwatch")  # alarms to SNS
-            grant_to_service(self.operations, "events.amazonaws.com", source="events")  # rules to SNS
-            grant_to_service(self.operations, "backup.amazonaws.com")  # news of backups to SNS
+            grant_to_topics(self.operations, "cloudwatch.amazonaws.com", "events.amazonaws.com")
             grant_to_fargate(self.operations, cluster=settings.name)
         if given.evidence_arn is None:
             grant_to_trails(self.evidence)

@@ -43,11 +43,19 @@ def hold_to_the_catalogue(app: cdk.App, register: Sequence[Exemption], day: date
 
 def synthesise(app: cdk.App, controls: "Controls") -> Path:
     """Write the cloud assembly and return its folder. Raises Weakened; the folder is written all the same."""
-    directory = Path(app.synth().directory)
-    if controls.troubles:
-        # the CLI itself names no finding of a plugin that is not written in JavaScript
-        raise Weakened("\n".join(f"{trouble.control}: {trouble.said}" for trouble in controls.troubles))
+    try:
+        directory = Path(app.synth().directory)
+    except RuntimeError as error:  # how jsii words a validation that failed
+        if controls.troubles:
+            raise _weakened(controls) from error
+        raise
+    if controls.troubles:  # CDK itself passes over a finding that names no resource
+        raise _weakened(controls)
     return directory
+
+
+def _weakened(controls: "Controls") -> Weakened:
+    return Weakened("\n".join(f"{trouble.control}: {trouble.said}" for trouble in controls.troubles))
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)

@@ -56,8 +56,7 @@ class OwnedAlarmProps:
 @dataclass(frozen=True, kw_only=True)
 class AlarmDeskProps:
     key: kms.IKey
-    """Encrypts the topic. One that is brought along has to allow CloudWatch and EventBridge kms:Decrypt and
-    kms:GenerateDataKey for the account (`grant_to_alarms` says it of one that is ours)."""
+    """Encrypts the topic; its policy has to admit CloudWatch and EventBridge (`encryption.grant_to_topics`)."""
     owner: str
     runbooks: str
     """The HTTPS URL below which runbooks are read, without a slash at its end."""
@@ -74,7 +73,6 @@ class AlarmDesk(Construct):
     def __init__(self, scope: Construct, construct_id: str, props: AlarmDeskProps) -> None:
         super().__init__(scope, construct_id)
         self._props = props
-        grant_to_alarms(props.key)
         self.topic = sns.Topic(self, "Topic", master_key=props.key, enforce_ssl=True)
         self._admit_sources()
         if props.email:
@@ -144,19 +142,6 @@ class AlarmDesk(Construct):
                     conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
                 )
             )
-
-
-def grant_to_alarms(key: kms.IKey) -> None:
-    """Let CloudWatch and EventBridge of this account publish to topics under `key`; a given key is left as it is."""
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="AlarmsOfThisAccount",
-            principals=[principals.service(name) for name in _SOURCES],
-            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-            resources=["*"],
-            conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(key).account}},
-        )
-    )
 
 
 def metric(

@@ -2,23 +2,17 @@
 
 from typing import cast
 
-import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
-
-from signalbox_constructs import principals
-
-_FARGATE = "fargate.amazonaws.com"
 
 
 def task_cluster(scope: Construct, construct_id: str, *, name: str, vpc: ec2.IVpc, key: kms.IKey) -> ecs.Cluster:
     """Return a cluster called `name`, whose tasks' ephemeral storage is encrypted under `key`.
 
-    The name is fixed, because the key's policy admits Fargate for this cluster by its name (`grant_to_fargate`). A key
-    that was brought along has to say the same in its own policy.
+    The name is fixed, because the key's policy admits Fargate for this cluster by its name
+    (`encryption.grant_to_fargate`).
     """
     cluster = ecs.Cluster(
         scope,
@@ -33,31 +27,4 @@ def task_cluster(scope: Construct, construct_id: str, *, name: str, vpc: ec2.IVp
     cast("ecs.CfnCluster", cluster.node.default_child).add_property_override(
         "Configuration.ManagedStorageConfiguration.FargateEphemeralStorageKmsKeyId", key.key_arn
     )
-    grant_to_fargate(key, cluster_name=name, account=cdk.Stack.of(scope).account)
     return cluster
-
-
-def grant_to_fargate(key: kms.IKey, *, cluster_name: str, account: str) -> None:
-    """Let Fargate encrypt the disks of one cluster's tasks with `key`: the two statements that AWS documents."""
-    context = {
-        "kms:EncryptionContext:aws:ecs:clusterAccount": account,
-        "kms:EncryptionContext:aws:ecs:clusterName": cluster_name,
-    }
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="DisksOfTasks",
-            principals=[principals.service(_FARGATE)],
-            actions=["kms:GenerateDataKeyWithoutPlaintext"],
-            resources=["*"],
-            conditions={"StringEquals": context},
-        )
-    )
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="DisksOfTasksByGrant",
-            principals=[principals.service(_FARGATE)],
-            actions=["kms:CreateGrant"],
-            resources=["*"],
-            conditions={"StringEquals": context, "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}},
-        )
-    )

@@ -74,7 +74,7 @@ class FindingsHub(Construct):
 class ConfigurationRecorderProps:
     name: str
     key: kms.IKey
-    """Encrypts the records. One that is brought along has to allow AWS Config kms:GenerateDataKey and kms:Decrypt."""
+    """Encrypts the records; its policy has to admit AWS Config (`encryption.grant_to_service`)."""
     access_logs: s3.IBucket
 
 
@@ -91,7 +91,7 @@ class ConfigurationRecorder(Construct):
         account = cdk.Stack.of(self).account
         # AWS Config does not write into a bucket with Object Lock
         self.archive = ArchiveBucket(self, "Archive", key=props.key, lock=None, access_logs=props.access_logs)
-        self._admit(props.key)
+        self._admit()
         self.recorder = config.CfnConfigurationRecorder(
             self,
             "Recorder",
@@ -119,7 +119,7 @@ class ConfigurationRecorder(Construct):
         rule.add_resource_dependency(self.recorder)
         return rule
 
-    def _admit(self, key: kms.IKey) -> None:
+    def _admit(self) -> None:
         account = cdk.Stack.of(self).account
         service, of_account = principals.service(_SERVICE), {"aws:SourceAccount": account}
         bucket = self.archive
@@ -139,14 +139,5 @@ class ConfigurationRecorder(Construct):
                 actions=["s3:PutObject"],
                 resources=[bucket.arn_for_objects(f"AWSLogs/{account}/Config/*")],
                 conditions={"StringEquals": {**of_account, "s3:x-amz-acl": "bucket-owner-full-control"}},
-            )
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="ConfigEncrypts",
-                principals=[service],
-                actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                resources=["*"],
-                conditions={"StringEquals": of_account},
             )
         )

@@ -32,17 +32,13 @@ def customer_key(scope: Construct, construct_id: str, *, description: str, alias
     return cast("kms.IKey", key)  # the stubs' mismatch that principals.py explains
 
 
-def grant_to_service(key: kms.IKey, service: str, *, source: str | None = None) -> None:
+def grant_to_service(key: kms.IKey, service: str) -> None:
     """Let the AWS service `service` encrypt and decrypt with `key`, on behalf of this account only.
 
-    `source` is the service's name in the ARNs of what it acts for, where it tells one; it narrows the use to resources
-    of the key's region. The key has to be one of the app: the policy of an imported one cannot be changed.
+    The key has to be one of the app: the policy of an imported one cannot be changed.
     """
-    stack = cdk.Stack.of(key)
-    conditions: dict[str, object] = {"StringEquals": {"aws:SourceAccount": stack.account}}
-    if source:
-        conditions["ArnLike"] = {"aws:SourceArn": f"arn:aws:{source}:{stack.region}:{stack.account}:*"}
-    _admit(key, service, ["kms:Decrypt", "kms:GenerateDataKey*"], conditions)
+    account = cdk.Stack.of(key).account
+    _admit(key, service, ["kms:Decrypt", "kms:GenerateDataKey*"], {"StringEquals": {"aws:SourceAccount": account}})
 
 
 def grant_to_logs(key: kms.IKey) -> None:
@@ -55,6 +51,19 @@ def grant_to_logs(key: kms.IKey) -> None:
         ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
         {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": context}},
     )
+
+
+def grant_to_topics(key: kms.IKey, *publishers: str) -> None:
+    """Let the AWS services `publishers` publish to SNS topics under `key`, to those of its account and region only.
+
+    Services that publish pass no aws:SourceArn on to KMS; SNS names the topic in every call of its own.
+    """
+    stack = cdk.Stack.of(key)
+    topics: dict[str, object] = {
+        "ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": f"arn:aws:sns:{stack.region}:{stack.account}:*"}
+    }
+    for publisher in publishers:
+        _admit(key, publisher, ["kms:Decrypt", "kms:GenerateDataKey*"], topics)
 
 
 def grant_to_trails(key: kms.IKey) -> None:

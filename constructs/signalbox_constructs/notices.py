@@ -16,7 +16,9 @@ _EVENTS = "events.amazonaws.com"
 
 
 class Notices(Construct):
-    """A topic under `key`; `tell` publishes the events of a pattern to it, `grant_publish` lets a role do so.
+    """A topic under `key`, whose policy has to admit EventBridge (`encryption.grant_to_topics`).
+
+    `tell` publishes the events of a pattern to it, `grant_publish` lets a role do so.
 
     Exposes `topic`.
     """
@@ -33,16 +35,6 @@ class Notices(Construct):
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
                 conditions={"ArnLike": {"aws:SourceArn": f"arn:aws:events:{stack.region}:{stack.account}:rule/*"}},
-            )
-        )
-        # EventBridge passes no aws:SourceArn on to KMS; what ties it to this account is the topic, which SNS names.
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="EventsToTopicsOfThisAccount",
-                principals=[principals.service(_EVENTS)],
-                actions=["kms:GenerateDataKey*", "kms:Decrypt"],
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": self._topics}},
             )
         )
 

@@ -22,7 +22,7 @@ _SERVICE = "cloudtrail.amazonaws.com"
 class TrailProps:
     name: str
     key: kms.IKey
-    """Encrypts the records. One that is brought along has to allow CloudTrail kms:GenerateDataKey* for the trail."""
+    """Encrypts the records; its policy has to admit CloudTrail (`encryption.grant_to_trails`)."""
     log_key: kms.IKey
     """Encrypts the log group, in which the last year is searched and watched."""
     lock_days: int
@@ -45,7 +45,7 @@ class Trail(Construct):
             self, "Archive", key=props.key, lock=cdk.Duration.days(props.lock_days), access_logs=props.access_logs
         )
         self.logs = encrypted_log_group(self, "Logs", key=props.log_key)
-        self._admit(props.key)
+        self._admit()
         writer = self._writer()
         self.trail = cloudtrail.CfnTrail(
             self,
@@ -75,7 +75,7 @@ class Trail(Construct):
         if self.archive.policy:  # CloudTrail tries a write when the trail is made
             self.trail.node.add_dependency(self.archive.policy)
 
-    def _admit(self, key: kms.IKey) -> None:
+    def _admit(self) -> None:
         stack = cdk.Stack.of(self)
         bucket, of_trail = self.archive, {"StringEquals": {"aws:SourceArn": self._arn}}
         service = principals.service(_SERVICE)
@@ -95,15 +95,6 @@ class Trail(Construct):
                 actions=["s3:PutObject"],
                 resources=[bucket.arn_for_objects(f"AWSLogs/{stack.account}/*")],
                 conditions={"StringEquals": {"aws:SourceArn": self._arn, "s3:x-amz-acl": "bucket-owner-full-control"}},
-            )
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="TrailEncrypts",
-                principals=[service],
-                actions=["kms:GenerateDataKey*", "kms:DescribeKey"],
-                resources=["*"],
-                conditions=of_trail,
             )
         )
 

@@ -102,7 +102,10 @@ def test_the_collector_goes_out_by_https_alone_and_nobody_comes_in(deployments: 
     assert not [it for it in deployment.rules("Ingress") if "Collector" in (it.source, it.target)]
 
 
-@pytest.mark.parametrize(("name", "address", "tier"), [("standard", "ENABLED", "public"), ("byo", "DISABLED", None)])
+@pytest.mark.parametrize(
+    ("name", "address", "tier"),
+    [("dev", "ENABLED", "public"), ("standard", "DISABLED", "private"), ("byo", "DISABLED", None)],
+)
 def test_the_collector_stands_where_a_way_out_is(
     name: str, address: str, tier: str | None, deployments: Deployments
 ) -> None:

@@ -52,11 +52,11 @@ def test_the_bundle_of_rds_authorities_lies_where_libpq_looks_for_it() -> None:
     assert any("${RDS_BUNDLE_SHA256}" in line and source in line for line in _instructions("RUN")), "checked before"
 
 
-def test_only_the_service_and_the_wire_are_copied_in() -> None:
+def test_only_the_service_the_wire_and_the_evidence_tool_are_copied_in() -> None:
     from_context = [line for line in _instructions("COPY") if "--from" not in line]
     sources = {word.rstrip("/") for line in from_context for word in line.split()[:-1] if not word.startswith("--")}
 
-    assert sources == {"pyproject.toml", "uv.lock", "service", "wire"}
+    assert sources == {"pyproject.toml", "uv.lock", "evidence", "service", "wire"}
 
 
 def test_the_build_context_is_an_allow_list() -> None:
@@ -64,6 +64,7 @@ def test_the_build_context_is_an_allow_list() -> None:
     assert {line for line in IGNORED if line.startswith("!")} == {
         "!pyproject.toml",
         "!uv.lock",
+        "!evidence",
         "!service",
         "!wire",
     }
@@ -72,7 +73,7 @@ def test_the_build_context_is_an_allow_list() -> None:
 def test_what_is_copied_in_suffices_to_install_the_service_without_cdk(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("service", "wire"):
+    for name in ("evidence", "service", "wire"):
         shutil.copytree(ROOT / name, tmp_path / name)
     export = [
         "uv",

@@ -34,7 +34,7 @@ def test_every_key_rotates_yearly_and_survives_its_stack(deployments: Deployment
 def test_whoever_else_may_use_a_key_is_a_service_acting_for_this_account(deployments: Deployments, name: str) -> None:
     for key in deployments(name).all("AWS::KMS::Key"):
         for statement in key.properties["KeyPolicy"]["Statement"]:
-            if statement["Principal"] == ROOT:
+            if statement["Principal"] == ROOT or statement["Effect"] == "Deny":
                 continue
             said = {name for operator in statement["Condition"].values() for name in operator}
 

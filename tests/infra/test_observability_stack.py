@@ -86,8 +86,10 @@ def test_the_topic_is_encrypted_and_takes_nothing_in_the_clear_or_from_elsewhere
     assert {it["Principal"]["Service"] for it in allowed} == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
     account = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
     assert all(it["Condition"] == account for it in allowed)
-    of_key = key.properties["KeyPolicy"]["Statement"]
-    assert next(it for it in of_key if it.get("Sid") == "AlarmsOfThisAccount")["Condition"] == account
+    topics = {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": "arn:aws:sns:us-east-1:000000000000:*"}}
+    said = {json.dumps(it["Principal"]): it.get("Condition") for it in key.properties["KeyPolicy"]["Statement"]}
+    for service in ("cloudwatch.amazonaws.com", "events.amazonaws.com"):
+        assert said[json.dumps({"Service": service})] == topics
 
 
 def test_whoever_is_named_gets_mail(deployments: Deployments) -> None:

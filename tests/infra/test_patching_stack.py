@@ -75,14 +75,11 @@ def test_the_topic_is_encrypted_and_published_to_over_tls_by_rules_of_this_accou
 
 def test_the_key_admits_events_for_topics_of_this_account_only(deployments: Deployments) -> None:
     key = deployments("standard").one("AWS::KMS::Key", "signalbox-keys/Operations")
-    (statement,) = [it for it in key.properties["KeyPolicy"]["Statement"] if it.get("Sid") == _EVENTS_SID]
+    said = key.properties["KeyPolicy"]["Statement"]
+    (statement,) = [it for it in said if it["Principal"] == {"Service": "events.amazonaws.com"}]
 
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     topics = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:sns:topicArn"]
     assert topics == "arn:aws:sns:us-east-1:000000000000:*"
-
-
-_EVENTS_SID = "EventsToTopicsOfThisAccount"
 
 
 def test_grave_findings_of_either_scanner_are_told(each: Deployment) -> None:

@@ -2,9 +2,9 @@
 
 Concurrent migrators wait for each other, within a bound. Refuses when an applied file has changed since.
 
-A migration runs while the former version serves, and a roll-back starts that version on the newer database: so a file
-adds, and a database that is newer than the program leaves it nothing to do. A file that takes away what an older version
-needs says so in its first line, `-- requires: NAME`: a program that does not know the file NAME is refused from then on.
+A migration runs while the former version serves, and a roll-back starts that version on the newer database: so a
+file adds, and a database that is newer than the program leaves it nothing to do. A file that takes away what an older
+version needs says so in its first line, `-- requires: NAME`: a program that does not know that file is refused then.
 """
 
 from __future__ import annotations
