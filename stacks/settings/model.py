@@ -30,6 +30,7 @@ def _words(value: object) -> object:
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=2, max_length=20)]
 Account = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Region = Annotated[str, StringConstraints(pattern=_REGION)]
 Zones = Annotated[tuple[str, str, str], BeforeValidator(_words)]
@@ -272,8 +273,8 @@ class Settings(Section):
     """One deployment. Build it with `read_settings`, which merges its sources and words its errors."""
 
     profile: Profile = Field(description="dev, standard or ha-dr")
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20)] = Field(
-        description="1 to 20 lower-case letters, digits and single hyphens, letter first: prefix of the stacks"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=2, max_length=20)] = (
+        Field(description="2 to 20 lower-case letters, digits and single hyphens, letter first: prefix of the stacks")
     )
     account: Account = Field(description="an AWS account: 12 digits in quotes")
     region: Region = Field(description="an AWS region of the standard partition, such as us-east-1")

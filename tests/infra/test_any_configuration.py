@@ -29,7 +29,7 @@ def strong(draw: st.DrawFn) -> dict[str, Any]:
     cpu, memory = draw(st.sampled_from([(256, 512), (256, 2048), (512, 4096), (1024, 2048), (4096, 30720)]))
     own = draw(st.booleans())
     changes: dict[str, Any] = {
-        "name": draw(st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8})?", fullmatch=True)),
+        "name": draw(st.from_regex(r"[a-z][a-z0-9]{1,8}(-[a-z0-9]{1,8})?", fullmatch=True)),
         "region": (region := draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-northeast-1"]))),
         "availability_zones": [f"{region}{letter}" for letter in draw(st.permutations("abcd"))[:3]],
         "network.cidr": draw(cidr),
@@ -78,7 +78,6 @@ WEAKENINGS = {
     "database.backup_days": (7, "BCP-01"),
     "database.readers": (0, "BCP-07"),
     "service.serve.least": (1, "BCP-08"),
-    "edge.zones": (2, "NET-10"),
     "network.tasks": ("public", "NET-04"),
 }
 """Path -> a value that is valid, and the control that it weakens."""

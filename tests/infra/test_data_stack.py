@@ -192,7 +192,7 @@ def test_where_the_database_is_can_be_looked_up_and_changed_without_the_code(
 
 
 def test_a_roles_right_to_the_password_follows_the_parameter(deployment: Deployment) -> None:
-    policy = json.dumps(deployment.one("AWS::IAM::Policy", "signalbox-service/Migrate/ExecutionRole").properties)
+    policy = json.dumps(deployment.one("AWS::IAM::Policy", "signalbox-service/Serve/ExecutionRole").properties)
     (name,) = (
         name
         for name, it in deployment.templates["signalbox-service"]["Parameters"].items()

@@ -16,6 +16,7 @@ OWN = {
     "aws:SourceArn",
     "kms:EncryptionContext:aws:logs:arn",
     "kms:EncryptionContext:aws:ecs:clusterAccount",
+    "kms:EncryptionContext:aws:sns:topicArn",
 }
 
 

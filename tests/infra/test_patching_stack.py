@@ -76,7 +76,7 @@ def test_the_topic_is_encrypted_and_published_to_over_tls_by_rules_of_this_accou
 def test_the_key_admits_events_for_topics_of_this_account_only(deployments: Deployments) -> None:
     key = deployments("standard").one("AWS::KMS::Key", "signalbox-keys/Operations")
     said = key.properties["KeyPolicy"]["Statement"]
-    (statement,) = [it for it in said if it["Principal"] == {"Service": "events.amazonaws.com"}]
+    (statement,) = [it for it in said if "events.amazonaws.com" in it["Principal"].get("Service", [])]
 
     topics = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:sns:topicArn"]
     assert topics == "arn:aws:sns:us-east-1:000000000000:*"
@@ -96,7 +96,7 @@ def test_grave_findings_of_either_scanner_are_told(each: Deployment) -> None:
 
 def test_without_a_source_somebody_is_reminded(deployments: Deployments) -> None:
     standard = deployments("standard")
-    schedule = standard.one("AWS::Scheduler::Schedule")
+    schedule = standard.one("AWS::Scheduler::Schedule", "signalbox-patching/")
     target = schedule.properties["Target"]
     policy, statements = _statements(standard, "/ScheduleRole/")
 
@@ -113,7 +113,7 @@ def test_without_a_source_somebody_is_reminded(deployments: Deployments) -> None
 
 def test_with_a_source_the_image_is_built_anew_and_the_result_is_told(deployments: Deployments) -> None:
     byo = deployments("byo")
-    schedule, project = byo.one("AWS::Scheduler::Schedule"), byo.one(PROJECT)
+    schedule, project = byo.one("AWS::Scheduler::Schedule", "signalbox-patching/"), byo.one(PROJECT)
     policy, (start,) = _statements(byo, "/ScheduleRole/")
     rebuilt = byo.one(RULE, "/Rebuilt")
 

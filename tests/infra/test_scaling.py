@@ -75,7 +75,7 @@ def test_the_gateway_alone_follows_what_waits_for_each_running_task(deployments:
 
 def test_what_waits_is_read_from_the_line_that_the_reconciler_logs(deployments: Deployments) -> None:
     standard = deployments("standard")
-    line = standard.one("AWS::Logs::MetricFilter")
+    line = standard.one("AWS::Logs::MetricFilter", "signalbox-service/")
     (metric,) = line.properties["MetricTransformations"]
     queries = {it["Id"]: it for it in _queue(standard)["CustomizedMetricSpecification"]["Metrics"]}
     queued = queries["queued"]["MetricStat"]["Metric"]

@@ -102,7 +102,7 @@ def test_the_migration_alone_gets_the_master_password(each: Deployment, process:
     assert set(secrets) == {"PGUSER", "PGPASSWORD"}
     for value in secrets.values():
         assert "Fn::Join" in value, "by reference, never by value"
-        assert each.refers(task, value["Fn::Join"][1][0]) == each.one("AWS::RDS::DBCluster")
+        assert each.refers(task, value["Fn::Join"][1][0]) == "/signalbox/database/secret-arn"
     assert not any(name.startswith("PG") for name in own)
 
 
@@ -118,7 +118,7 @@ def test_the_process_logs_in_with_iam_as_a_user_that_the_migration_makes(each: D
     assert command[command.index("--app-role") + 1] == environment["PGUSER"]
     assert statement["Action"] == "rds-db:connect"
     assert (arn[0], arn[-1]) == ("arn:aws:rds-db:us-east-1:000000000000:dbuser:", "/signalbox_app")
-    assert each.refers(policy, arn[1]) == each.one("AWS::RDS::DBCluster")
+    assert each.refers(policy, arn[1]) == "/signalbox/database/resource-id"
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -256,7 +256,7 @@ def test_an_execution_role_may_start_this_task_and_nothing_more(standard: Deploy
     policy = standard.one("AWS::IAM::Policy", f"/{process}/ExecutionRole/")
     repository = "arn:aws:ecr:us-east-1:000000000000:repository/signalbox"
     logs = standard.one("AWS::Logs::LogGroup", f"/{process}/")
-    cluster = standard.one("AWS::RDS::DBCluster")
+    secret = "/signalbox/database/secret-arn"
 
     assert _granted(standard, policy) == {
         "ecr:GetAuthorizationToken": "*",
@@ -265,8 +265,8 @@ def test_an_execution_role_may_start_this_task_and_nothing_more(standard: Deploy
         "ecr:GetDownloadUrlForLayer": repository,
         "logs:CreateLogStream": logs,
         "logs:PutLogEvents": logs,
-        "secretsmanager:DescribeSecret": cluster,  # GetAtt MasterUserSecret.SecretArn
-        "secretsmanager:GetSecretValue": cluster,
+        "secretsmanager:DescribeSecret": secret,
+        "secretsmanager:GetSecretValue": secret,
         "kms:Decrypt": standard.one("AWS::KMS::Key", "signalbox-keys/Data"),
     }
     statements = policy.properties["PolicyDocument"]["Statement"]

@@ -5,13 +5,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.templates import ROOT, Deployment, Synthesise
+from support.templates import ROOT, Deployment, Deployments, Synthesise
 
-STACKS = {"signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service"}
+LIFETIMES = [
+    f"signalbox-{name}"
+    for name in (
+        *("keys", "recovery", "network", "data", "identity", "patching", "edge", "service"),
+        *("observability", "evidence"),
+    )
+]
+"""Longest first."""
+
+CONFIGURATIONS = ("dev", "standard", "lean", "ha-dr", "byo")
 
 
 @pytest.fixture(scope="module")
@@ -31,46 +39,36 @@ def test_two_syntheses_are_equal(deployment: Deployment, synthesise: Synthesise)
     assert synthesise().templates == deployment.templates
 
 
-def test_the_stacks_are_the_four_of_the_bill_of_materials(deployment: Deployment) -> None:
-    assert set(deployment.templates) == STACKS
+def test_the_stacks_are_those_of_the_bill_of_materials(deployments: Deployments) -> None:
+    assert sorted(deployments("ha-dr").templates) == sorted(LIFETIMES)
+    assert sorted(deployments("standard").templates) == sorted(set(LIFETIMES) - {"signalbox-recovery"})
+    assert sorted(deployments("byo").templates) == sorted(set(LIFETIMES) - {"signalbox-recovery", "signalbox-identity"})
 
 
 def test_nothing_is_looked_up(deployment: Deployment) -> None:
     assert not deployment.manifest.get("missing")
 
 
-def test_references_lead_from_short_lived_stacks_to_long_lived_ones_only(deployment: Deployment) -> None:
-    lifetimes = ["signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service"]
-
-    for stack, template in deployment.templates.items():
-        for producer in STACKS - {stack}:
+def test_references_lead_from_short_lived_stacks_to_long_lived_ones_only(deployments: Deployments) -> None:
+    for stack, template in deployments("ha-dr").templates.items():
+        for producer in set(LIFETIMES) - {stack}:
             if f'"Fn::ImportValue": "{producer}:' in json.dumps(template):
-                assert lifetimes.index(producer) < lifetimes.index(stack), f"{stack} imports from {producer}"
+                assert LIFETIMES.index(producer) < LIFETIMES.index(stack), f"{stack} imports from {producer}"
 
 
-def test_the_documentation_lists_every_resource_type(deployment: Deployment) -> None:
-    lines = (ROOT / "docs" / "infrastructure.md").read_text().splitlines()
-    for stack, template in deployment.templates.items():
-        (row,) = [line for line in lines if line.startswith(f"| {stack.split('-')[1]} | `AWS::")]
-        listed = {
-            family + word.strip(" `|")
-            for group in row.split("`AWS::")[1:]
-            for family, names in [group.replace("`", "", 1).rsplit("::", 1)]
-            for word in names.split(";")[0].split(",")
-        }
-
-        assert {kind.removeprefix("AWS::").replace("::", "") for kind in _kinds(template)} == listed, stack
-
-
-def _kinds(template: dict[str, Any]) -> set[str]:
-    return {resource["Type"] for resource in template["Resources"].values()}
+def test_no_template_needs_code_of_its_own(deployments: Deployments) -> None:
+    """No function, custom resource or nested stack: plain CloudFormation, in any account."""
+    own = ("AWS::Lambda::", "AWS::CloudFormation::", "Custom::")
+    for name in CONFIGURATIONS:
+        for resource in deployments(name).resources:
+            assert not resource.kind.startswith(own) or resource.kind == "AWS::CDK::Metadata", resource.path
 
 
 def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(bare_environment: dict[str, str]) -> None:
     result = subprocess.run(
         [sys.executable, "app.py"],
         cwd=ROOT,
-        env=bare_environment | {"CDK_CONTEXT_JSON": json.dumps({"image_digest": "latest"})},
+        env=bare_environment | {"CDK_CONTEXT_JSON": json.dumps({"image.digest": "latest"})},
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +76,7 @@ def test_a_wrong_setting_ends_with_its_name_and_code_2_and_no_traceback(bare_env
     )
 
     assert result.returncode == 2
-    assert "-c: image_digest: wanted 'sha256:'" in result.stderr
+    assert "image.digest: got 'latest' (from -c); allowed: 'sha256:'" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -89,8 +89,13 @@ class Deployment:
         return found[0]
 
     def target_of(self, value: object, stack: str) -> Resource | str:
-        """Return the resource that a Ref, GetAtt or ImportValue leads to, over exports; a plain value as text."""
+        """Return the resource that a Ref, GetAtt or ImportValue leads to, over exports; a plain value as text.
+
+        A reference to a parameter that is read from SSM is the name that it has there.
+        """
         match value:
+            case {"Ref": str(name)} if name in self.templates[stack].get("Parameters", {}):
+                return str(self.templates[stack]["Parameters"][name]["Default"])
             case {"Fn::ImportValue": str(name)}:
                 producer, exported = self._exports[name]
                 return self.target_of(exported, producer)
