@@ -76,7 +76,7 @@ def test_every_alarm_and_incident_is_heard_on_the_topic(deployment: Deployment) 
         assert alarm.properties.get("ActionsEnabled", True) is True
         for way in ("AlarmActions", "OKActions"):
             assert [deployment.refers(alarm, it) for it in alarm.properties[way]] == [topic], alarm.path
-    for rule in deployment.all(RULE):
+    for rule in incidents_of(deployment):
         assert [deployment.refers(rule, it["Arn"]) for it in rule.properties["Targets"]] == [topic], rule.path
         assert rule.properties["State"] == "ENABLED"
 
@@ -87,7 +87,7 @@ def test_the_topic_is_encrypted_and_takes_nothing_in_the_clear_or_from_elsewhere
     key = deployment.refers(topic, topic.properties["KmsMasterKeyId"])
     assert isinstance(key, Resource)
     assert key.path == "signalbox-keys/Operations/Resource"
-    policy = deployment.one("AWS::SNS::TopicPolicy").properties["PolicyDocument"]["Statement"]
+    policy = deployment.one("AWS::SNS::TopicPolicy", "signalbox-observability/").properties["PolicyDocument"]["Statement"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in [it["Condition"] for it in policy if it["Effect"] == "Deny"]
     allowed = [it for it in policy if it["Effect"] == "Allow"]
     assert {it["Principal"]["Service"] for it in allowed} == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
