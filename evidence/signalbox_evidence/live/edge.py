@@ -1,4 +1,6 @@
-"""Load balancers as Elastic Load Balancing describes them: all those in the deployment's VPCs, whoever made them."""
+"""Load balancers as Elastic Load Balancing describes them: all those in the VPCs that the stacks made, whoever made
+them, and their own.
+"""
 
 from typing import Any  # API answers are free JSON
 
@@ -12,7 +14,7 @@ _PREFIX = "AWS::ElasticLoadBalancingV2"
 
 
 def _balancers(deployment: Deployment) -> list[Row]:
-    vpc_ids = deployment.ids("AWS::EC2::VPC")
+    vpc_ids = deployment.made("AWS::EC2::VPC")
     declared = deployment.ids(f"{_PREFIX}::LoadBalancer")
     rows = [
         row
@@ -90,7 +92,7 @@ def listeners(deployment: Deployment) -> list[Listener]:
 
 
 def target_groups(deployment: Deployment) -> list[TargetGroup]:
-    vpc_ids = deployment.ids("AWS::EC2::VPC")
+    vpc_ids = deployment.made("AWS::EC2::VPC")
     declared = deployment.ids(f"{_PREFIX}::TargetGroup")
     rows = [
         row

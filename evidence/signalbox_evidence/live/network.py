@@ -1,4 +1,7 @@
-"""The network as EC2 describes it: everything in the deployment's VPCs, whoever made it."""
+"""The network as EC2 describes it: everything in the deployment's VPCs, whoever made it.
+
+Of a VPC that was brought along only our own security groups: others may live there too.
+"""
 
 from typing import Any  # API answers are free JSON
 
@@ -172,9 +175,10 @@ def _users(deployment: Deployment) -> dict[str, set[str]]:
 
 def security_groups(deployment: Deployment) -> list[SecurityGroup]:
     rows = _in_vpcs(deployment, "ec2:DescribeSecurityGroups", "SecurityGroups")
-    names = sorted(row["GroupId"] for row in rows)
-    declared = deployment.ids(_GROUP)
-    complete("security groups", declared, names)
+    ours, vpcs_made = deployment.ids(_GROUP), deployment.made(_VPC)
+    complete("security groups", ours, [row["GroupId"] for row in rows])
+    names = sorted(row["GroupId"] for row in rows if row["GroupId"] in ours or row["VpcId"] in vpcs_made)
+    declared = deployment.made(_GROUP)
     if not names:
         return []
     filters = [{"Name": "group-id", "Values": names}]

@@ -1,7 +1,7 @@
 """The account as a World, for one control: which reader gives which facts, and which calls they took."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast  # the table maps a type to lists of that type, which typing cannot say
 
 from signalbox_evidence.catalogue import Mode
@@ -49,10 +49,11 @@ _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """The stacks of one region, and who reads there."""
+    """The stacks of one region, what they were given (ids by resource type), and who reads there."""
 
     reader: Reader
     stacks: Sequence[str]
+    brought_along: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 class LiveWorld:
@@ -63,7 +64,9 @@ class LiveWorld:
     def __init__(self, account: str, places: Sequence[Place]) -> None:
         self.account = account
         self.calls: list[Call] = []
-        self._deployments = [Deployment(Probe(place.reader, self.calls), place.stacks) for place in places]
+        self._deployments = [
+            Deployment(Probe(place.reader, self.calls), place.stacks, place.brought_along) for place in places
+        ]
 
     def all(self, kind: type[T]) -> list[T]:
         facts = [fact for deployment in self._deployments for fact in _READERS[kind](deployment)]

@@ -11,7 +11,7 @@ from signalbox_evidence.facts.identity import RolePermissions
 from signalbox_evidence.facts.network import Endpoint, FlowLog, From, Ingress, SecurityGroup, Subnet, Via, Vpc
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
 from signalbox_evidence.facts.storage import LogGroup
-from signalbox_evidence.facts.world import Fact, Subject, Unknown, World
+from signalbox_evidence.facts.world import Fact, Subject, Unknown, World, untold
 from signalbox_evidence.finding import Attribute, Finding, expect, is_false, is_true
 
 _GROUP = "AWS::EC2::SecurityGroup"
@@ -161,7 +161,7 @@ def traffic_is_logged(world: World, params: Params) -> Iterator[Finding]:
     flow_logs, groups = world.all(FlowLog), world.all(LogGroup)
     for vpc in world.all(Vpc):
         covering = [log for log in flow_logs if log.resource_id == vpc.subject.id]
-        seen: list[str] = [str(log.traffic) for log in covering]
+        seen: Fact[list[str]] = untold(log.traffic for log in covering) or [str(log.traffic) for log in covering]
         attribute = Attribute("AWS::EC2::FlowLog", "TrafficType")
         yield expect(vpc.subject, attribute, seen, "a flow log of ALL traffic", lambda it: "ALL" in it)
         for log in covering:
@@ -191,8 +191,7 @@ def tiers_span_zones(world: World, params: Params) -> Iterator[Finding]:
         found: Fact[list[str]]
         if isinstance(names, tuple):
             read = [zones.get(item, Unknown(f"subnet {item} is not known")) for item in names]
-            unknown = next((zone for zone in read if isinstance(zone, Unknown)), None)
-            found = unknown or sorted({str(zone) for zone in read if zone is not None})
+            found = untold(read) or sorted({str(zone) for zone in read if zone is not None})
         else:
             found = names
         wanted = f"subnets in at least {least} zones"

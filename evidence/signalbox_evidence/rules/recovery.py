@@ -9,7 +9,7 @@ from signalbox_evidence.facts.database import Cluster, Instance, RestoreWindow
 from signalbox_evidence.facts.edge import LoadBalancerProtection
 from signalbox_evidence.facts.network import Subnet
 from signalbox_evidence.facts.storage import Kept, Stack
-from signalbox_evidence.facts.world import Fact, Unknown, World
+from signalbox_evidence.facts.world import Fact, World, untold
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
 _CLUSTER = "AWS::RDS::DBCluster"
@@ -55,8 +55,7 @@ def _zones(world: World, names: Fact[tuple[str, ...]]) -> Fact[list[str]]:
     if not isinstance(names, tuple):
         return names
     found = [subnet.zone for subnet in world.all(Subnet) if subnet.subject.id in names]
-    unknown = next((zone for zone in found if isinstance(zone, Unknown)), None)
-    return unknown or sorted({str(zone) for zone in found if zone is not None})
+    return untold(found) or sorted({str(zone) for zone in found if zone is not None})
 
 
 def _two(items: list[str] | list[int]) -> bool:
@@ -75,8 +74,7 @@ def database_survives_a_zone(world: World, _: Params) -> Iterator[Finding]:
         # a template that names no zones leaves the spreading to Aurora, which the account then shows
         named = [member.zone for member in members if member.zone is not None]
         if world.mode is Mode.LIVE or named:
-            unknown = next((zone for zone in named if isinstance(zone, Unknown)), None)
-            zones = unknown or sorted({str(zone) for zone in named})
+            zones = untold(named) or sorted({str(zone) for zone in named})
             place = Attribute("AWS::RDS::DBInstance", "AvailabilityZone")
             yield expect(cluster.subject, place, zones, "instances in two zones", _two)
 

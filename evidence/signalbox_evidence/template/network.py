@@ -27,6 +27,7 @@ _SOURCES = (
     ("SourcePrefixListId", From.PREFIX_LIST),
 )
 _RULE_TYPES = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+_VPC, _SUBNET, _GROUP = "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"
 _LINK_TYPES = (
     "AWS::EC2::VPCPeeringConnection",
     "AWS::EC2::TransitGatewayAttachment",
@@ -38,7 +39,9 @@ _LINK_TYPES = (
 
 def vpcs(resources: Resources) -> list[Vpc]:
     links = tuple(link.id for link in resources.of(*_LINK_TYPES))
-    return [Vpc(subject=vpc.subject, outside_links=links) for vpc in resources.of("AWS::EC2::VPC")]
+    return [Vpc(subject=vpc.subject, outside_links=links) for vpc in resources.of(_VPC)] + [
+        Vpc(subject=subject, outside_links=given) for subject, given in resources.brought_along(_VPC)
+    ]
 
 
 def endpoints(resources: Resources) -> list[Endpoint]:
@@ -85,8 +88,8 @@ def _routes(resources: Resources, subnet: Resource) -> Fact[tuple[Route, ...]]:
 def subnets(resources: Resources) -> list[Subnet]:
     return [
         Subnet(subject=subnet.subject, zone=subnet.text("AvailabilityZone"), routes=_routes(resources, subnet))
-        for subnet in resources.of("AWS::EC2::Subnet")
-    ]
+        for subnet in resources.of(_SUBNET)
+    ] + [Subnet(subject=subject, zone=given, routes=given) for subject, given in resources.brought_along(_SUBNET)]
 
 
 def flow_logs(resources: Resources) -> list[FlowLog]:
@@ -99,6 +102,9 @@ def flow_logs(resources: Resources) -> list[FlowLog]:
             log_group=log.text("LogGroupName"),
         )
         for log in resources.of("AWS::EC2::FlowLog")
+    ] + [
+        FlowLog(subject=vpc, resource_id=vpc.id, traffic=given, active=given, log_group=given)
+        for vpc, given in resources.brought_along(_VPC)
     ]
 
 
@@ -158,7 +164,7 @@ def _used_by(resources: Resources, group: Resource) -> tuple[str, ...]:
 
 def security_groups(resources: Resources) -> list[SecurityGroup]:
     found: list[SecurityGroup] = []
-    for group in resources.of("AWS::EC2::SecurityGroup"):
+    for group in resources.of(_GROUP):
         rules = _inline(group) + _standalone(resources, group)
         unknown = next((rule for rule in rules if isinstance(rule, Unknown)), None)
         known = tuple(sorted((rule for rule in rules if isinstance(rule, Ingress)), key=lambda rule: rule.text))
@@ -167,4 +173,7 @@ def security_groups(resources: Resources) -> list[SecurityGroup]:
                 subject=group.subject, declared=True, ingress=unknown or known, used_by=_used_by(resources, group)
             )
         )
-    return found
+    return found + [
+        SecurityGroup(subject=subject, declared=False, ingress=given, used_by=given)
+        for subject, given in resources.brought_along(_GROUP)
+    ]
