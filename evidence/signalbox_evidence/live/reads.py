@@ -86,8 +86,8 @@ _GRAMMAR = {
     "rds:DescribeDBClusterParameters": "Parameters[ParameterName ParameterValue Source]",
     "rds:DescribeDBClusters": (
         "DBClusters[DBClusterIdentifier DBClusterArn StorageEncrypted KmsKeyId BackupRetentionPeriod"
-        " PreferredBackupWindow DeletionProtection Port DBSubnetGroup DBClusterParameterGroup ClusterCreateTime"
-        " EarliestRestorableTime LatestRestorableTime MultiAZ VpcSecurityGroups[VpcSecurityGroupId Status]"
+        " PreferredBackupWindow DeletionProtection IAMDatabaseAuthenticationEnabled Port DBSubnetGroup DBClusterParameterGroup"
+        " ClusterCreateTime EarliestRestorableTime LatestRestorableTime MultiAZ VpcSecurityGroups[VpcSecurityGroupId Status]"
         " DBClusterMembers[DBInstanceIdentifier IsClusterWriter DBClusterParameterGroupStatus PromotionTier]]"
     ),
     "rds:DescribeDBInstances": (
@@ -95,12 +95,22 @@ _GRAMMAR = {
         " AvailabilityZone]"
     ),
     "rds:DescribeDBSubnetGroups": "DBSubnetGroups[DBSubnetGroupName VpcId Subnets[SubnetIdentifier]]",
+    "s3:GetBucketEncryption": (
+        "ServerSideEncryptionConfiguration[Rules[ApplyServerSideEncryptionByDefault[SSEAlgorithm KMSMasterKeyID]]]"
+    ),
     "s3:GetBucketOwnershipControls": "OwnershipControls[Rules[ObjectOwnership]]",
     "s3:GetBucketPolicy": "Policy",
+    "s3:GetBucketTagging": "TagSet[Key Value]",
+    "s3:GetBucketVersioning": "Status",
+    "s3:GetObjectLockConfiguration": "ObjectLockConfiguration[ObjectLockEnabled Rule[DefaultRetention[Mode Days]]]",
     "s3:GetPublicAccessBlock": (
         "PublicAccessBlockConfiguration[BlockPublicAcls BlockPublicPolicy IgnorePublicAcls RestrictPublicBuckets]"
     ),
     "sts:GetCallerIdentity": "Account Arn UserId",
+    "wafv2:GetWebACLForResource": (
+        "WebACL[Name ARN Rules[Name Action OverrideAction Statement[ManagedRuleGroupStatement[VendorName Name]"
+        " RateBasedStatement[Limit]]]]"
+    ),
 }
 
 _TOKEN = re.compile(r"([A-Za-z0-9]+!?)|(\[)|(\])")

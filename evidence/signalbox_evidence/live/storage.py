@@ -4,7 +4,15 @@ import json
 from typing import Any  # API answers are free JSON
 
 from signalbox_evidence.facts.policy import Statement, statements
-from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import (
+    IRREPLACEABLE,
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    LogGroup,
+    Stack,
+    StorePolicy,
+)
 from signalbox_evidence.facts.world import Subject
 from signalbox_evidence.live.deployment import Deployment, complete
 
@@ -34,6 +42,52 @@ def bucket_access(deployment: Deployment) -> list[BucketAccess]:
                 ignore_public_acls=block.get("IgnorePublicAcls"),
                 restrict_public_buckets=block.get("RestrictPublicBuckets"),
                 ownership=rules[0]["ObjectOwnership"] if rules else None,
+            )
+        )
+    return found
+
+
+def _data_class(deployment: Deployment, name: str) -> str | None:
+    tags = deployment.probe.rows("s3:GetBucketTagging", "TagSet", missing=["NoSuchTagSet"], Bucket=name)
+    return next((tag["Value"] for tag in tags if tag["Key"] == "data-class"), None)
+
+
+def bucket_locks(deployment: Deployment) -> list[BucketLock]:
+    found: list[BucketLock] = []
+    for name in deployment.ids(_BUCKET):
+        pages = deployment.probe.read(
+            "s3:GetObjectLockConfiguration", missing=["ObjectLockConfigurationNotFoundError"], Bucket=name
+        )
+        lock: dict[str, Any] = pages[0].get("ObjectLockConfiguration", {}) if pages else {}
+        default: dict[str, Any] = lock.get("Rule", {}).get("DefaultRetention", {})
+        found.append(
+            BucketLock(
+                bucket=_bucket(name),
+                data_class=_data_class(deployment, name),
+                mode=default.get("Mode"),
+                days=default.get("Days"),
+            )
+        )
+    return found
+
+
+def bucket_encryptions(deployment: Deployment) -> list[BucketEncryption]:
+    found: list[BucketEncryption] = []
+    for name in deployment.ids(_BUCKET):
+        pages = deployment.probe.read(
+            "s3:GetBucketEncryption", missing=["ServerSideEncryptionConfigurationNotFoundError"], Bucket=name
+        )
+        rules: list[dict[str, Any]] = pages[0]["ServerSideEncryptionConfiguration"]["Rules"] if pages else []
+        default: dict[str, str] = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        key = default.get("KMSMasterKeyID")
+        versions = deployment.probe.read("s3:GetBucketVersioning", Bucket=name)
+        found.append(
+            BucketEncryption(
+                bucket=_bucket(name),
+                data_class=_data_class(deployment, name),
+                algorithm=default.get("SSEAlgorithm"),
+                key_id=key.rpartition("/")[2] if key else None,
+                versioning=versions[0].get("Status"),
             )
         )
     return found

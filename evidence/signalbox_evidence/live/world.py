@@ -7,11 +7,11 @@ from typing import Any, TypeVar, cast  # the table maps a type to lists of that 
 from signalbox_evidence.catalogue import Mode
 from signalbox_evidence.facts.compute import Container, Running, Service
 from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, RestoreWindow
-from signalbox_evidence.facts.edge import Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
+from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
 from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.keys import Key, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.network import Endpoint, FlowLog, SecurityGroup, Subnet, Vpc
-from signalbox_evidence.facts.storage import BucketAccess, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import BucketAccess, BucketEncryption, BucketLock, LogGroup, Stack, StorePolicy
 from signalbox_evidence.live import compute, database, edge, identity, keys, network, storage
 from signalbox_evidence.live.deployment import Deployment
 from signalbox_evidence.live.reader import Call, Probe, Reader
@@ -20,9 +20,12 @@ T = TypeVar("T")
 
 _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
     BucketAccess: storage.bucket_access,
+    BucketEncryption: storage.bucket_encryptions,
+    BucketLock: storage.bucket_locks,
     Cluster: database.clusters,
     Container: compute.containers,
     Endpoint: network.endpoints,
+    Firewall: edge.firewalls,
     FlowLog: network.flow_logs,
     ForcedTls: database.forced_tls,
     Instance: database.instances,

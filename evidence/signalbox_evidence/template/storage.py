@@ -1,7 +1,18 @@
 """Buckets, vaults, log groups, deletion policies and stacks as the assembly writes them."""
 
+from typing import Any, cast  # template values are free JSON
+
 from signalbox_evidence.facts.policy import Statement
-from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, Kept, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import (
+    IRREPLACEABLE,
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    Kept,
+    LogGroup,
+    Stack,
+    StorePolicy,
+)
 from signalbox_evidence.facts.world import Fact, Subject, Unknown
 from signalbox_evidence.template.keys import statements_of
 from signalbox_evidence.template.resources import Resource, Resources, text
@@ -35,6 +46,46 @@ def bucket_access(resources: Resources) -> list[BucketAccess]:
         )
         for bucket in resources.of("AWS::S3::Bucket")
     ]
+
+
+def _data_class(bucket: Resource) -> Fact[str]:
+    tags = bucket.get("Tags")
+    if tags is None or isinstance(tags, Unknown):
+        return tags
+    return next((text(row.get("Value")) for row in tags if row.get("Key") == "data-class"), None)
+
+
+def bucket_locks(resources: Resources) -> list[BucketLock]:
+    default = "ObjectLockConfiguration.Rule.DefaultRetention"
+    return [
+        BucketLock(
+            bucket=bucket.subject,
+            data_class=_data_class(bucket),
+            mode=bucket.text(f"{default}.Mode"),
+            days=bucket.number(f"{default}.Days"),
+        )
+        for bucket in resources.of("AWS::S3::Bucket")
+    ]
+
+
+def bucket_encryptions(resources: Resources) -> list[BucketEncryption]:
+    found: list[BucketEncryption] = []
+    for bucket in resources.of("AWS::S3::Bucket"):
+        rules = bucket.get("BucketEncryption.ServerSideEncryptionConfiguration")
+        default: Any = rules if rules is None or isinstance(rules, Unknown) else rules[0]
+        if isinstance(default, dict):
+            default = cast("dict[str, Any]", default).get("ServerSideEncryptionByDefault")
+        known: dict[str, Any] | None = default if isinstance(default, dict) else None
+        found.append(
+            BucketEncryption(
+                bucket=bucket.subject,
+                data_class=_data_class(bucket),
+                algorithm=text(known.get("SSEAlgorithm")) if known else default,
+                key_id=text(known.get("KMSMasterKeyID")) if known else default,
+                versioning=bucket.text("VersioningConfiguration.Status"),
+            )
+        )
+    return found
 
 
 def _bucket_statements(resources: Resources, bucket: Resource) -> Fact[tuple[Statement, ...]]:
