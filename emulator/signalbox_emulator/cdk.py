@@ -96,7 +96,8 @@ class Cdk:
             cloudformation = self.client("cloudformation", account_region[1])
             for stack in cloudformation.describe_stacks()["Stacks"]:
                 if "ROLLBACK" in stack["StackStatus"] or "FAILED" in stack["StackStatus"]:
-                    events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+                    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack["StackName"])
+                    events = [event for page in pages for event in page["StackEvents"]]
                     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
                     if failed:
                         return _failure(failed[-1])

@@ -11,6 +11,7 @@ from moto.s3.models import FakeBucket
 def apply() -> None:
     """Change moto in this process. Calling it again changes nothing."""
     FakeBucket.get_permission = _unconditional_permission
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_be_permitted_later)  # noqa: SLF001 - that is the patch
     FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
 
 
@@ -26,3 +27,11 @@ def _unconditional_permission(self: FakeBucket, action: str, resource: str) -> P
     statements = cast("list[Any]", said if isinstance(said, list) else [said])
     policy["Statement"] = [statement for statement in statements if "Condition" not in statement]
     return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+
+def _may_be_permitted_later(target_bucket: FakeBucket, target_prefix: str | None) -> bool:  # noqa: ARG001 - moto's names
+    """Let a bucket name where its access logs go before that bucket's policy admits them, as S3 does.
+
+    The policy names the bucket that logs, so in a template it can only come after it.
+    """
+    return True

@@ -12,7 +12,7 @@ from moto.cloudformation import urls as cloudformation_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from signalbox_emulator import patches
+from signalbox_emulator import given, patches
 from signalbox_emulator.aws import ACCOUNT, Account
 from signalbox_emulator.cloudformation.stacks import Stacks
 from signalbox_emulator.cloudformation.wire import bound_to
@@ -43,6 +43,8 @@ class Emulator:
         self._stacks = Stacks(self._account, ACCOUNT, self._save)
         cloudformation_urls.url_paths.clear()
         cloudformation_urls.url_paths["{0}/$"] = bound_to(self._account, self._stacks).dispatch
+        if state_dir:
+            given.bring(self._account, state_dir)
         self.notice = self._restore()
         self._server: BaseWSGIServer = make_server(
             HOST, port, application, threaded=True, request_handler=_QuietHandler
