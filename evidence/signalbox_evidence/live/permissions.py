@@ -21,6 +21,9 @@ _ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
 
 _SCOPES = {
     "backup": "arn:aws:backup:*:{account}:backup-vault:*",
+    "backup:GetBackupPlan": "arn:aws:backup:*:{account}:backup-plan:*",
+    "backup:GetBackupSelection": "arn:aws:backup:*:{account}:backup-plan:*",
+    "backup:ListBackupSelections": "arn:aws:backup:*:{account}:backup-plan:*",
     "cloudformation": "arn:aws:cloudformation:*:{account}:stack/{name}-*",
     "ecs:DescribeServices": "arn:aws:ecs:*:{account}:service/{name}-*",
     "iam:GetPolicy": "arn:aws:iam::{account}:policy/*",
@@ -29,6 +32,8 @@ _SCOPES = {
     "kms": "arn:aws:kms:*:{account}:key/*",
     "logs": "arn:aws:logs:*:{account}:log-group:*",
     "rds:DescribeDBClusterParameters": "arn:aws:rds:*:{account}:cluster-pg:*",
+    "rds:DescribeDBClusterSnapshotAttributes": "arn:aws:rds:*:{account}:cluster-snapshot:*",
+    "rds:DescribeDBClusterSnapshots": "arn:aws:rds:*:{account}:cluster:* arn:aws:rds:*:{account}:cluster-snapshot:*",
     "rds:DescribeDBClusters": "arn:aws:rds:*:{account}:cluster:*",
     "rds:DescribeDBInstances": "arn:aws:rds:*:{account}:db:*",
     "rds:DescribeDBSubnetGroups": "arn:aws:rds:*:{account}:subgrp:*",
@@ -37,7 +42,9 @@ _SCOPES = {
         "arn:aws:elasticloadbalancing:*:{account}:loadbalancer/app/* arn:aws:wafv2:*:{account}:regional/webacl/*"
     ),
 }
-"""By action, else by service; two with a space between. CloudFormation begins the names of what it makes with the name of the stack."""
+"""By action, else by service; two with a space between.
+
+CloudFormation begins the names of what it makes with the name of the stack."""
 
 
 def permissions(account: str, name: str) -> Mapping[str, list[str]]:

@@ -18,6 +18,15 @@ JUDGED = "judged"
 _GRAMMAR = {
     "application-autoscaling:DescribeScalableTargets": "ScalableTargets[ResourceId ScalableDimension MinCapacity]",
     "backup:GetBackupVaultAccessPolicy": "BackupVaultName BackupVaultArn Policy",
+    "backup:DescribeBackupVault": (
+        "BackupVaultName BackupVaultArn EncryptionKeyArn CreationDate Locked MinRetentionDays LockDate"
+    ),
+    "backup:GetBackupPlan": (
+        "BackupPlanId BackupPlanArn BackupPlan[Rules[RuleName ScheduleExpression TargetBackupVaultName"
+        " Lifecycle[DeleteAfterDays] CopyActions[DestinationBackupVaultArn]]]"
+    ),
+    "backup:GetBackupSelection": "BackupPlanId SelectionId BackupSelection[Resources]",
+    "backup:ListBackupSelections": "BackupSelectionsList[SelectionId SelectionName]",
     "cloudformation:DescribeStacks": "Stacks[StackName StackId StackStatus EnableTerminationProtection]",
     "cloudformation:GetTemplate": "",  # judged as a template, whose digest is in the report; the answer is not kept
     "cloudformation:ListStackResources": (
@@ -84,10 +93,17 @@ _GRAMMAR = {
     "kms:GetKeyRotationStatus": "KeyRotationEnabled RotationPeriodInDays",
     "logs:DescribeLogGroups": "logGroups[logGroupName arn kmsKeyId retentionInDays]",
     "rds:DescribeDBClusterParameters": "Parameters[ParameterName ParameterValue Source]",
+    "rds:DescribeDBClusterSnapshotAttributes": (
+        "DBClusterSnapshotAttributesResult[DBClusterSnapshotAttributes[AttributeName AttributeValues]]"
+    ),
+    "rds:DescribeDBClusterSnapshots": (
+        "DBClusterSnapshots[DBClusterSnapshotIdentifier DBClusterSnapshotArn SnapshotType StorageEncrypted KmsKeyId]"
+    ),
     "rds:DescribeDBClusters": (
         "DBClusters[DBClusterIdentifier DBClusterArn StorageEncrypted KmsKeyId BackupRetentionPeriod"
-        " PreferredBackupWindow DeletionProtection IAMDatabaseAuthenticationEnabled Port DBSubnetGroup DBClusterParameterGroup"
-        " ClusterCreateTime EarliestRestorableTime LatestRestorableTime MultiAZ VpcSecurityGroups[VpcSecurityGroupId Status]"
+        " PreferredBackupWindow DeletionProtection IAMDatabaseAuthenticationEnabled Port DBSubnetGroup"
+        " DBClusterParameterGroup ClusterCreateTime EarliestRestorableTime LatestRestorableTime MultiAZ"
+        " VpcSecurityGroups[VpcSecurityGroupId Status]"
         " DBClusterMembers[DBInstanceIdentifier IsClusterWriter DBClusterParameterGroupStatus PromotionTier]]"
     ),
     "rds:DescribeDBInstances": (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast  # the table maps a type to lists of that type, which typing cannot say
 
 from signalbox_evidence.catalogue import Mode
+from signalbox_evidence.facts.backup import BackedUp, BackupPlan, Region, Snapshot, Vault
 from signalbox_evidence.facts.compute import Container, Running, Service
 from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, RestoreWindow
 from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
@@ -12,13 +13,15 @@ from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.keys import Key, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.network import Endpoint, FlowLog, SecurityGroup, Subnet, Vpc
 from signalbox_evidence.facts.storage import BucketAccess, BucketEncryption, BucketLock, LogGroup, Stack, StorePolicy
-from signalbox_evidence.live import compute, database, edge, identity, keys, network, storage
+from signalbox_evidence.live import backup, compute, database, edge, identity, keys, network, storage
 from signalbox_evidence.live.deployment import Deployment
 from signalbox_evidence.live.reader import Call, Probe, Reader
 
 T = TypeVar("T")
 
 _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
+    BackedUp: backup.backed_up,
+    BackupPlan: backup.plans,
     BucketAccess: storage.bucket_access,
     BucketEncryption: storage.bucket_encryptions,
     BucketLock: storage.bucket_locks,
@@ -37,15 +40,18 @@ _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
     LoadBalancerProtection: edge.protections,
     LogGroup: storage.log_groups,
     RestoreWindow: database.restore_windows,
+    Region: backup.regions,
     RolePermissions: identity.permissions,
     RoleTrust: identity.trusts,
     Running: compute.running,
     SecurityGroup: network.security_groups,
     Service: compute.services,
+    Snapshot: backup.snapshots,
     Stack: storage.stacks,
     StorePolicy: storage.store_policies,
     Subnet: network.subnets,
     TargetGroup: edge.target_groups,
+    Vault: backup.vaults,
     Vpc: network.vpcs,
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from signalbox_evidence.catalogue import Mode, Params
+from signalbox_evidence.facts.backup import Snapshot, Vault
 from signalbox_evidence.facts.database import Cluster
 from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
@@ -210,6 +211,21 @@ def buckets_refuse_plain_text(world: World, _: Params) -> Iterator[Finding]:
         yield expect(policy.store, attribute, missing, "everybody is refused without TLS, and below TLS 1.2", _empty)
 
 
+def backups_are_ours_alone(world: World, _: Params) -> Iterator[Finding]:
+    keys = {key.subject.id for key in world.all(Key)}
+    for vault in world.all(Vault):
+        attribute = Attribute("AWS::Backup::BackupVault", "EncryptionKeyArn")
+        yield expect(vault.subject, attribute, vault.key_id, "a key of this deployment", lambda it: it in keys)
+    if world.mode is Mode.LIVE:
+        for snapshot in world.all(Snapshot):
+            encrypted = Attribute(snapshot.subject.type, "StorageEncrypted")
+            yield expect(snapshot.subject, encrypted, snapshot.encrypted, "true", is_true)
+            key = Attribute(snapshot.subject.type, "KmsKeyId")
+            yield expect(snapshot.subject, key, snapshot.key_id, "a key of this deployment", lambda it: it in keys)
+            shared = Attribute(snapshot.subject.type, "restore")
+            yield expect(snapshot.subject, shared, snapshot.shared_with, "nobody else", lambda it: not it)
+
+
 def _is_foreign(principal: Principal, statement: Statement, own: set[str]) -> bool:
     if principal.kind == "Service":
         return False
@@ -255,4 +271,5 @@ RULES = {
     "DAT-11": buckets_refuse_plain_text,
     "DAT-12": no_foreign_principals,
     "DAT-13": records_are_locked,
+    "DAT-14": backups_are_ours_alone,
 }

@@ -1,7 +1,5 @@
 """Buckets, vaults, log groups, deletion policies and stacks as the assembly writes them."""
 
-from typing import Any, cast  # template values are free JSON
-
 from signalbox_evidence.facts.policy import Statement
 from signalbox_evidence.facts.storage import (
     IRREPLACEABLE,
@@ -68,24 +66,24 @@ def bucket_locks(resources: Resources) -> list[BucketLock]:
     ]
 
 
+def _encryption(bucket: Resource, name: str) -> Fact[str]:
+    rules = bucket.get("BucketEncryption.ServerSideEncryptionConfiguration")
+    if rules is None or isinstance(rules, Unknown):
+        return rules
+    return text(rules[0].get("ServerSideEncryptionByDefault", {}).get(name))
+
+
 def bucket_encryptions(resources: Resources) -> list[BucketEncryption]:
-    found: list[BucketEncryption] = []
-    for bucket in resources.of("AWS::S3::Bucket"):
-        rules = bucket.get("BucketEncryption.ServerSideEncryptionConfiguration")
-        default: Any = rules if rules is None or isinstance(rules, Unknown) else rules[0]
-        if isinstance(default, dict):
-            default = cast("dict[str, Any]", default).get("ServerSideEncryptionByDefault")
-        known: dict[str, Any] | None = default if isinstance(default, dict) else None
-        found.append(
-            BucketEncryption(
-                bucket=bucket.subject,
-                data_class=_data_class(bucket),
-                algorithm=text(known.get("SSEAlgorithm")) if known else default,
-                key_id=text(known.get("KMSMasterKeyID")) if known else default,
-                versioning=bucket.text("VersioningConfiguration.Status"),
-            )
+    return [
+        BucketEncryption(
+            bucket=bucket.subject,
+            data_class=_data_class(bucket),
+            algorithm=_encryption(bucket, "SSEAlgorithm"),
+            key_id=_encryption(bucket, "KMSMasterKeyID"),
+            versioning=bucket.text("VersioningConfiguration.Status"),
         )
-    return found
+        for bucket in resources.of("AWS::S3::Bucket")
+    ]
 
 
 def _bucket_statements(resources: Resources, bucket: Resource) -> Fact[tuple[Statement, ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast  # the table maps a type to lists of that type, which typing cannot say
 
 from signalbox_evidence.catalogue import Mode
+from signalbox_evidence.facts.backup import BackedUp, BackupPlan, Region, Vault
 from signalbox_evidence.facts.compute import Container, Service
 from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance
 from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
@@ -20,13 +21,15 @@ from signalbox_evidence.facts.storage import (
     Stack,
     StorePolicy,
 )
-from signalbox_evidence.template import compute, database, edge, identity, keys, network, storage
+from signalbox_evidence.template import backup, compute, database, edge, identity, keys, network, storage
 from signalbox_evidence.template.assembly import Assembly
 from signalbox_evidence.template.resources import Resources
 
 T = TypeVar("T")
 
 _READERS: dict[type, Callable[[Resources], list[Any]]] = {
+    BackedUp: backup.backed_up,
+    BackupPlan: backup.plans,
     BucketAccess: storage.bucket_access,
     BucketEncryption: storage.bucket_encryptions,
     BucketLock: storage.bucket_locks,
@@ -46,6 +49,7 @@ _READERS: dict[type, Callable[[Resources], list[Any]]] = {
     LoadBalancer: edge.load_balancers,
     LoadBalancerProtection: edge.protections,
     LogGroup: storage.log_groups,
+    Region: backup.regions,
     RolePermissions: identity.permissions,
     RoleTrust: identity.trusts,
     SecurityGroup: network.security_groups,
@@ -54,6 +58,7 @@ _READERS: dict[type, Callable[[Resources], list[Any]]] = {
     StorePolicy: storage.store_policies,
     Subnet: network.subnets,
     TargetGroup: edge.target_groups,
+    Vault: backup.vaults,
     Vpc: network.vpcs,
 }
 
