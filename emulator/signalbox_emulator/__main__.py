@@ -1,5 +1,6 @@
 """The command `signalbox-emulator`."""
 
+import gc
 import json
 import os
 import shutil
@@ -48,6 +49,7 @@ def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = Fa
 
     """
     os.environ.update(MOTO_ENVIRONMENT)
+    gc.disable()  # until the account is there: it would look through what grows over and over, and find little
     from signalbox_emulator.server import Emulator  # noqa: PLC0415 - moto reads the environment when it is imported
 
     if with_stdin:
@@ -59,6 +61,11 @@ def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = Fa
             emulator = Emulator(port, state_dir)
             if emulator.notice:
                 _say(emulator.notice, stream=sys.stdout)
+            # What `deploy` does first can be done meanwhile; who serves for others promises the whole account.
+            if with_stdin:
+                emulator.restore_meanwhile()
+            else:
+                emulator.restore()
             _say(emulator.endpoint, stream=sys.stdout)
             emulator.serve()
     except Failure as failure:
