@@ -18,6 +18,9 @@ JUDGED = "judged"
 _GRAMMAR = {
     "application-autoscaling:DescribeScalableTargets": "ScalableTargets[ResourceId ScalableDimension MinCapacity]",
     "backup:GetBackupVaultAccessPolicy": "BackupVaultName BackupVaultArn Policy",
+    "application-autoscaling:DescribeScheduledActions": (
+        "ScheduledActions[ResourceId ScalableDimension Schedule ScalableTargetAction[MinCapacity]]"
+    ),
     "backup:DescribeBackupVault": (
         "BackupVaultName BackupVaultArn EncryptionKeyArn CreationDate Locked MinRetentionDays LockDate"
     ),

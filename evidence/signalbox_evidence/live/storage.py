@@ -3,6 +3,7 @@
 import json
 from typing import Any  # API answers are free JSON
 
+from signalbox_evidence.errors import ReadFailed
 from signalbox_evidence.facts.policy import Statement, statements
 from signalbox_evidence.facts.storage import (
     IRREPLACEABLE,
@@ -13,7 +14,7 @@ from signalbox_evidence.facts.storage import (
     Stack,
     StorePolicy,
 )
-from signalbox_evidence.facts.world import Subject
+from signalbox_evidence.facts.world import Fact, Subject, Unknown
 from signalbox_evidence.live.deployment import Deployment, complete
 
 _BUCKET, _VAULT, _LOG_GROUP = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::Logs::LogGroup"
@@ -98,7 +99,7 @@ def _policy(pages: list[dict[str, Any]]) -> tuple[Statement, ...]:
 
 
 def store_policies(deployment: Deployment) -> list[StorePolicy]:
-    probe = deployment.probe
+    probe, names = deployment.probe, deployment.ids(_VAULT)
     buckets = [
         StorePolicy(
             store=_bucket(name),
@@ -106,18 +107,17 @@ def store_policies(deployment: Deployment) -> list[StorePolicy]:
         )
         for name in deployment.ids(_BUCKET)
     ]
-    vaults = [
-        StorePolicy(
-            store=Subject(type=_VAULT, id=name),
-            statements=_policy(
-                probe.read(
-                    "backup:GetBackupVaultAccessPolicy", missing=["ResourceNotFoundException"], BackupVaultName=name
-                )
-            ),
-        )
-        for name in deployment.ids(_VAULT)
-    ]
+    vaults = [StorePolicy(store=Subject(type=_VAULT, id=it), statements=_of_vault(deployment, it)) for it in names]
     return buckets + vaults
+
+
+def _of_vault(deployment: Deployment, name: str) -> Fact[tuple[Statement, ...]]:
+    """A failed read is of the vault alone: the other policies can be told all the same."""
+    operation, none = "backup:GetBackupVaultAccessPolicy", ["ResourceNotFoundException"]
+    try:
+        return _policy(deployment.probe.read(operation, missing=none, BackupVaultName=name))
+    except ReadFailed as error:
+        return Unknown(str(error))
 
 
 def log_groups(deployment: Deployment) -> list[LogGroup]:
