@@ -28,6 +28,8 @@ class KeysStack(cdk.Stack):
     def __init__(self, scope: Construct, settings: Settings, env: cdk.Environment) -> None:
         super().__init__(scope, f"{settings.name}-keys", env=env, termination_protection=True)
         given = settings.keys
+        arns = [arn for arn in (given.data_arn, given.operations_arn, given.evidence_arn) if arn is not None]
+        self.template_options.metadata = {"Signalbox": {"BroughtAlong": {"AWS::KMS::Key": arns}}}
         self._prefix = settings.name
         self.data = self._key("Data", given.data_arn, "Signalbox: database, its backups and its password")
         self.operations = self._key("Operations", given.operations_arn, "Signalbox: logs, notifications and images")

@@ -12,6 +12,7 @@ class NetworkStack(cdk.Stack):
     def __init__(self, scope: Construct, settings: Settings, env: cdk.Environment, *, keys: KeysStack) -> None:
         self._zones = settings.availability_zones
         super().__init__(scope, f"{settings.name}-network", env=env, termination_protection=True)
+        self.template_options.metadata = {"Signalbox": {"BroughtAlong": _brought_along(settings)}}
 
         self.network = ThreeTierNetwork(
             self,
@@ -44,3 +45,17 @@ def _vpc(settings: Settings, keys: KeysStack) -> NewVpc | ExistingVpc:
         private_route_table_ids=given.private_route_table_ids,
         endpoint_security_group_id=given.endpoint_security_group_id,
     )
+
+
+def _brought_along(settings: Settings) -> dict[str, list[str]]:
+    """Ids by resource type: what the controls cannot judge by a template, and look for in the account."""
+    given = settings.network.vpc
+    if given is None:
+        return {}
+    subnets = [*given.public_subnet_ids, *given.private_subnet_ids, *given.isolated_subnet_ids]
+    group = given.endpoint_security_group_id
+    return {
+        "AWS::EC2::VPC": [given.vpc_id],
+        "AWS::EC2::Subnet": subnets,
+        "AWS::EC2::SecurityGroup": [group] if group else [],
+    }

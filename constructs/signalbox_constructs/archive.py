@@ -34,6 +34,7 @@ class AccessLogBucket(s3.Bucket):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+        cdk.Tags.of(self).add("data-class", "access-logs")
         ends_here = "Access logs end here; logs of the log bucket would describe themselves without end."
         accept(self, "AwsSolutions::AwsSolutions-S1", reason=ends_here)
         accept_of_frameworks(self, "S3BucketLoggingEnabled", reason=ends_here)
@@ -86,6 +87,7 @@ class ArchiveBucket(s3.Bucket):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+        cdk.Tags.of(self).add("data-class", "records" if lock else "snapshots")
         accept_of_frameworks(
             self,
             "S3BucketReplicationEnabled",

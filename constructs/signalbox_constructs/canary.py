@@ -120,6 +120,7 @@ class Canary(Construct):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+        cdk.Tags.of(bucket).add("data-class", "artifacts")
         reason = "It holds what a probe of a public address saw in the last month: nothing that would be missed."
         accept_of_frameworks(bucket, "S3BucketReplicationEnabled", reason=reason)
         if props.log_bucket is None:

@@ -164,6 +164,7 @@ class TlsEdge(Construct):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+        cdk.Tags.of(bucket).add("data-class", "access-logs")
         accept(
             bucket,
             "AwsSolutions::AwsSolutions-S1",

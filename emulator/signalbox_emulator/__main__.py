@@ -1,5 +1,6 @@
 """The command `signalbox-emulator`."""
 
+import gc
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from signalbox_emulator.aws import MOTO_ENVIRONMENT
 from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_emulator.children import Interrupted, child, interruptible
 from signalbox_emulator.deploy import deploy
-from signalbox_emulator.deployment import Deployment, exclusive, starting_server
+from signalbox_emulator.deployment import GIVEN, Deployment, exclusive, starting_server
 from signalbox_emulator.environment import forget_caller
 from signalbox_emulator.failures import Failure
 
@@ -48,6 +49,7 @@ def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = Fa
 
     """
     os.environ.update(MOTO_ENVIRONMENT)
+    gc.disable()  # until the account is there: it would look through what grows over and over, and find little
     from signalbox_emulator.server import Emulator  # noqa: PLC0415 - moto reads the environment when it is imported
 
     if with_stdin:
@@ -59,6 +61,11 @@ def serve(*, port: int = 0, state_dir: Path | None = None, with_stdin: bool = Fa
             emulator = Emulator(port, state_dir)
             if emulator.notice:
                 _say(emulator.notice, stream=sys.stdout)
+            # What `deploy` does first can be done meanwhile; who serves for others promises the whole account.
+            if with_stdin:
+                emulator.restore_meanwhile()
+            else:
+                emulator.restore()
             _say(emulator.endpoint, stream=sys.stdout)
             emulator.serve()
     except Failure as failure:
@@ -73,6 +80,7 @@ def deploy_command(
     project: Path,
     state_dir: Path,
     cdk: Path | None = None,
+    given: Path | None = None,
     keep: bool = False,
     fresh: bool = False,
 ) -> int:
@@ -92,6 +100,9 @@ def deploy_command(
         Where stacks are recorded; a second deployment of the same project changes nothing.
     cdk
         The cdk CLI; by default the project's own, node_modules/.bin/cdk.
+    given
+        A YAML file of what the account holds before: `hosted_zones`, a mapping of id -> domain. It is kept with the
+        state, until that is forgotten.
     keep
         Go on serving after COMMAND, until interrupted.
     fresh
@@ -104,6 +115,8 @@ def deploy_command(
             with exclusive(deployment.state_dir):
                 if fresh:
                     _forget(deployment.state_dir)
+                if given:
+                    shutil.copyfile(given, deployment.state_dir / GIVEN)
                 with starting_server(deployment) as wait_for_endpoint:
                     environment = deploy(deployment, wait_for_endpoint)
                     code = _run_beside(list(command), environment) if command else 0
@@ -220,6 +233,7 @@ def _forget(state_dir: Path) -> bool:
     recorded = state_dir / "stacks.json"
     existed = recorded.exists()
     recorded.unlink(missing_ok=True)
+    (state_dir / GIVEN).unlink(missing_ok=True)
     return existed
 
 

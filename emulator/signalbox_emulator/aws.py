@@ -12,6 +12,7 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.loaders import Loader
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 ACCOUNT = "000000000000"
@@ -33,6 +34,7 @@ class Account:
         self._app = app
         # boto3's overloads name every service; here the name is a value.
         self._session: Any = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="emulator")  # noqa: S106 - no secret: moto accepts any
+        self.models: Loader = self._session._session.get_component("data_loader")  # noqa: SLF001 - boto3 has no other way to it
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
 

@@ -52,6 +52,13 @@ class Cdk:
         arguments = ["destroy", "--all", "--app", str(self._deployment.assembly), "--force"]
         self._cdk(arguments, cwd=self._deployment.project)
 
+    def wait_for_all(self) -> None:
+        """Return when every recorded stack exists again, those too that are no longer deployed."""
+        try:
+            self.client("cloudformation", REGION).describe_stacks()
+        except BotoCoreError:
+            raise Failed(self._stopped()) from None
+
     def client(self, service: str, region: str) -> Any:
         # boto3's overloads name every service of AWS, and pyright knows the types of few.
         return cast("Any", boto3).client(
@@ -79,8 +86,11 @@ class Cdk:
             try:
                 why = self._failed_resource() or assembly.last_words(log)
             except BotoCoreError:
-                why = f"the emulator stopped: {assembly.last_words(self._deployment.log('server'))}"
+                why = self._stopped()
             raise Failed(f"cdk {arguments[0]} failed with code {code}: {why} (all of it: {log})")
+
+    def _stopped(self) -> str:
+        return f"the emulator stopped: {assembly.last_words(self._deployment.log('server'))}"
 
     def _bootstrapped_by(self, region: str) -> str | None:
         """Return the version of the CLI that made the bootstrap stack of `region`, None without one."""
@@ -88,6 +98,8 @@ class Cdk:
             stack = self.client("cloudformation", region).describe_stacks(StackName="CDKToolkit")["Stacks"][0]
         except ClientError:
             return None
+        except BotoCoreError:
+            raise Failed(self._stopped()) from None
         return {tag["Key"]: tag["Value"] for tag in stack["Tags"]}.get(_CDK_TAG)
 
     def _failed_resource(self) -> str | None:
@@ -96,7 +108,8 @@ class Cdk:
             cloudformation = self.client("cloudformation", account_region[1])
             for stack in cloudformation.describe_stacks()["Stacks"]:
                 if "ROLLBACK" in stack["StackStatus"] or "FAILED" in stack["StackStatus"]:
-                    events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+                    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack["StackName"])
+                    events = [event for page in pages for event in page["StackEvents"]]
                     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
                     if failed:
                         return _failure(failed[-1])

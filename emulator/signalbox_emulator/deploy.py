@@ -37,6 +37,7 @@ def deploy(deployment: Deployment, wait_for_endpoint: Callable[[], str]) -> dict
         _refuse_other_account(account)
         cdk.bootstrap(region)
     cdk.deploy()
+    cdk.wait_for_all()
     return environment | {"SIGNALBOX_EMULATOR": "1", "SIGNALBOX_CLOUD_ASSEMBLY": str(deployment.assembly)}
 
 

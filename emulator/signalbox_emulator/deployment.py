@@ -15,6 +15,9 @@ from signalbox_emulator.failures import Conflict, Unavailable
 
 Report = Callable[[str], None]
 
+GIVEN = "given.yaml"
+"""In a state directory, what the account holds before anything is deployed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:

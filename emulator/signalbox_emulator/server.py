@@ -4,19 +4,24 @@ moto reads its settings from the environment when it is imported: a process sets
 this module.
 """
 
+import gc
+import os
 import signal
+import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from moto.cloudformation import urls as cloudformation_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from signalbox_emulator import patches
+from signalbox_emulator import given, patches
 from signalbox_emulator.aws import ACCOUNT, Account
 from signalbox_emulator.cloudformation.stacks import Stacks
 from signalbox_emulator.cloudformation.wire import bound_to
-from signalbox_emulator.state import State, StateError
+from signalbox_emulator.failures import Unavailable
+from signalbox_emulator.state import State, StateError, create
 
 HOST = "127.0.0.1"
 
@@ -29,21 +34,25 @@ class _QuietHandler(MotoRequestHandler):
 
 
 class Emulator:
-    """One emulated account behind one port. Stacks recorded in `state_dir` exist again before the port answers.
+    """One emulated account behind one port.
 
-    `notice` is the sentence that says that the records were discarded, None when they were not.
+    `notice` is the sentence that says that the records in `state_dir` cannot be read and were discarded, None when they
+    were not. `restore` makes the recorded stacks again; a request to CloudFormation waits for those that it is about.
     """
 
     def __init__(self, port: int, state_dir: Path | None) -> None:
-        patches.apply()
         self._restoring = False
         application: Any = DomainDispatcherApplication(create_backend_app)
         self._account = Account(application)
+        patches.apply(self._account.models)
         self._state = State(state_dir) if state_dir else None
         self._stacks = Stacks(self._account, ACCOUNT, self._save)
         cloudformation_urls.url_paths.clear()
         cloudformation_urls.url_paths["{0}/$"] = bound_to(self._account, self._stacks).dispatch
-        self.notice = self._restore()
+        if state_dir:
+            given.bring(self._account, state_dir)
+        self.notice, self._records = self._read()
+        self._stacks.expect((record["region"], record["name"]) for record in self._records)
         self._server: BaseWSGIServer = make_server(
             HOST, port, application, threaded=True, request_handler=_QuietHandler
         )
@@ -64,25 +73,48 @@ class Emulator:
         finally:
             self._server.server_close()
 
+    def restore(self) -> None:
+        """Make the recorded stacks again; Unavailable, with the records discarded, when one cannot be made."""
+        self._restoring = True
+        try:
+            for record in self._records:
+                with self._stacks.lock:
+                    create(self._stacks, record)
+                    self._stacks.came(record["region"], record["name"])
+        except StateError as error:
+            if self._state:
+                self._state.discard()
+            raise Unavailable(f"the recorded account is discarded, and the next start is empty: {error}") from error
+        finally:
+            self._restoring = False
+            gc.freeze()
+            gc.enable()
+
+    def restore_meanwhile(self) -> None:
+        """Do it while requests are served; when it fails, say why on standard error and stop serving."""
+
+        def work() -> None:
+            try:
+                self.restore()
+            except Unavailable as error:
+                sys.stderr.write(f"{error}\n")
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        Thread(target=work, daemon=True).start()
+
     def _save(self) -> None:
         if self._state and not self._restoring:
             self._state.save(self._stacks)
 
-    def _restore(self) -> str | None:
-        """Make the recorded stacks again; return a sentence when that failed and the account starts empty."""
+    def _read(self) -> tuple[str | None, list[dict[str, Any]]]:
+        """Return the records, or the sentence that says why the account starts empty."""
         if self._state is None:
-            return None
-        self._restoring = True
+            return None, []
         try:
-            self._state.restore(self._stacks)
+            return None, self._state.read()
         except StateError as error:
             self._state.discard()
-            self._stacks.clear()
-            self._account.reset()
-            return f"the recorded account is discarded, and starts empty: {error}"
-        finally:
-            self._restoring = False
-        return None
+            return f"the recorded account is discarded, and starts empty: {error}", []
 
     @staticmethod
     def _stop(_number: int, _frame: Any) -> None:

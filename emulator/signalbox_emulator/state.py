@@ -41,11 +41,9 @@ class State:
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)
 
-    def restore(self, stacks: Stacks) -> None:
-        """Make the recorded stacks again. StateError when one cannot be made; others may exist by then."""
-        if self._path.exists():
-            for record in _in_order(self._read()):
-                _create(stacks, record)
+    def read(self) -> list[JsonObject]:
+        """Return the records in the order in which they can be made again; StateError when they cannot be read."""
+        return _in_order(self._read()) if self._path.exists() else []
 
     def _read(self) -> list[JsonObject]:
         try:
@@ -57,6 +55,25 @@ class State:
             return json.loads(whole["stacks"])
         except (ValueError, KeyError, TypeError) as error:
             raise StateError(f"{self._path} is half written or not ours") from error
+
+
+def create(stacks: Stacks, record: JsonObject) -> None:
+    """Make the stack of a record again, unchecked, as it was checked when it was made first; StateError otherwise."""
+    name, region = record["name"], record["region"]
+    try:
+        desired = stacks.desired(
+            name, region, record["body"], given=record["parameters"], previous=set(), tags=record["tags"]
+        )
+        stack = stacks.review(name, region)
+        stack.notification_arns, stack.capabilities = record["notification_arns"], record["capabilities"]
+        stack.role = record["role"]
+        stacks.create(stack, desired, checked=False)
+    except (ValidationError, KeyError) as error:
+        raise StateError(f"stack {name}: {error}") from error
+    if stack.status != "CREATE_COMPLETE":
+        reasons = [event.reason for event in stack.events if event.status.endswith("_FAILED")]
+        raise StateError(f"stack {name} cannot be made again: {reasons[0] if reasons else stack.status}")
+    stack.protected = record["protected"]
 
 
 def _record(stack: Stack) -> JsonObject:
@@ -104,24 +121,6 @@ def _takes(record: JsonObject, provided: list[str]) -> bool:
     """Return whether a stack imports one of the exports, or reads one of the parameters, of these names."""
     read = parameters_named(record["body"]) | set(record["parameters"].values())
     return bool(read & set(provided)) or bool(imports(record["body"], set(provided)))
-
-
-def _create(stacks: Stacks, record: JsonObject) -> None:
-    name, region = record["name"], record["region"]
-    try:
-        desired = stacks.desired(
-            name, region, record["body"], given=record["parameters"], previous=set(), tags=record["tags"]
-        )
-        stack = stacks.review(name, region)
-        stack.notification_arns, stack.capabilities = record["notification_arns"], record["capabilities"]
-        stack.role = record["role"]
-        stacks.create(stack, desired)
-    except (ValidationError, KeyError) as error:
-        raise StateError(f"stack {name}: {error}") from error
-    if stack.status != "CREATE_COMPLETE":
-        reasons = [event.reason for event in stack.events if event.status.endswith("_FAILED")]
-        raise StateError(f"stack {name} cannot be made again: {reasons[0] if reasons else stack.status}")
-    stack.protected = record["protected"]
 
 
 def _digest(content: str) -> str:

@@ -1,7 +1,7 @@
 """What a rule says about one attribute of one subject.
 
 `expect` is the only way to a verdict, and it holds the rule of the whole tool: a value that is not set fails, a value
-that cannot be told is an error, and neither is ever a pass.
+that cannot be told is an error (or is left to the account, for what was brought along), and none is ever a pass.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast  # JSON has no narrower type
 
 from signalbox_evidence.canonical import utc
 from signalbox_evidence.catalogue import Frozen
-from signalbox_evidence.facts.world import Fact, Subject, Unknown
+from signalbox_evidence.facts.world import BroughtAlong, Fact, Subject, Unknown
 
 T = TypeVar("T")
 
@@ -67,6 +67,8 @@ def expect(
             subject=subject, attribute=str(attribute), expected=expected, actual=value, outcome=outcome, reason=reason
         )
 
+    if isinstance(actual, BroughtAlong):
+        return finding(Outcome.NOT_VERIFIABLE, None, actual.reason)
     if isinstance(actual, Unknown):
         return finding(Outcome.ERROR, None, actual.reason)
     if actual is None:

@@ -34,7 +34,8 @@ def _clients(assembly: Assembly) -> dict[str | None, Clients]:
 
 
 def _place(assembly: Assembly, region: str | None, clients: Clients) -> Place:
-    return Place(Reader(clients), [stack.name for stack in assembly.stacks if stack.region == region])
+    stacks = [stack.name for stack in assembly.stacks if stack.region == region]
+    return Place(Reader(clients), stacks, assembly.brought_along(region=region))
 
 
 def _check_account(assembly: Assembly, identity: Identity) -> None:

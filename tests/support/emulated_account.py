@@ -1,5 +1,6 @@
 """The real stacks, deployed into the local emulator, and ways to weaken what is deployed for the length of one test."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any  # clients and answers are free-form
 
 import boto3
@@ -22,7 +24,20 @@ from signalbox_evidence.observation import Context, Observation, observe
 from support.templates import ROOT
 
 REGION = "us-east-1"
-STACKS = ("signalbox-keys", "signalbox-network", "signalbox-data", "signalbox-edge", "signalbox-service")
+STACKS = tuple(
+    f"signalbox-{name}"
+    for name in (
+        "keys",
+        "network",
+        "data",
+        "identity",
+        "patching",
+        "edge",
+        "service",
+        "observability",
+        "evidence",
+    )
+)
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "000000000000",
     "AWS_SECRET_ACCESS_KEY": "emulator",
@@ -32,6 +47,13 @@ ENVIRONMENT = {
 }
 
 Tamper = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """What AWS would answer to a call that the emulator does not know, made of the templates by stack name."""
+
+    answer: Callable[[dict[str, dict[str, Any]]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,7 @@ class Account:
         self._clients = Clients(REGION)
         self._admin = boto3.Session(region_name=REGION)
         self._resources: dict[str, list[str]] | None = None
+        self.other_regions: list[str] = []
         self.touched: set[str] = set()
 
     def api(self, service: str) -> Any:
@@ -110,19 +133,16 @@ class Account:
         ]
 
     @contextmanager
-    def told(self, changes: Sequence[tuple[str, Tamper]]) -> Generator[None]:
-        """Change the parsed answers of `service:Operation` before anything reads them."""
-        registered: list[tuple[Any, str, Callable[..., None]]] = []
-        for operation, tamper in changes:
+    def told(self, changes: Sequence[tuple[str, Tamper | Supplied]]) -> Generator[None]:
+        """Change the parsed answers of `service:Operation` before anything reads them, or supply them."""
+        registered: list[tuple[Any, str, Callable[..., Any]]] = []
+        for operation, change in changes:
             self.touched.add(operation)
             service, _, name = operation.partition(":")
             client = self._clients.of(service)
-            event = f"after-call.{client.meta.service_model.service_id.hyphenize()}.{name}"
-
-            def handler(parsed: dict[str, Any], tamper: Tamper = tamper, **_: object) -> None:
-                if "Error" not in parsed:
-                    tamper(parsed)
-
+            when = "before-call" if isinstance(change, Supplied) else "after-call"
+            event = f"{when}.{client.meta.service_model.service_id.hyphenize()}.{name}"
+            handler = self._supply(change) if isinstance(change, Supplied) else _alter(change)
             client.meta.events.register_last(event, handler)
             registered.append((client, event, handler))
         try:
@@ -130,6 +150,18 @@ class Account:
         finally:
             for client, event, handler in registered:
                 client.meta.events.unregister(event, handler)
+
+    @cached_property
+    def templates(self) -> dict[str, dict[str, Any]]:
+        files = self.emulated.assembly.glob("*.template.json")
+        return {file.name.removesuffix(".template.json"): json.loads(file.read_text()) for file in files}
+
+    def _supply(self, supplied: Supplied) -> Callable[..., Any]:
+        def handler(**_: object) -> tuple[SimpleNamespace, dict[str, Any]]:
+            metadata = {"RequestId": "supplied", "HTTPStatusCode": 200}
+            return SimpleNamespace(status_code=200), {**supplied.answer(self.templates), "ResponseMetadata": metadata}
+
+        return handler
 
     @contextmanager
     def watched(self) -> Generator[set[str]]:
@@ -149,7 +181,8 @@ class Account:
         found: dict[str, Observation] = {}
         for control in load().controls:
             if Mode.LIVE in control.modes and (only is None or control.id in only):
-                world = LiveWorld("000000000000", [Place(reader, STACKS)])
+                elsewhere = [Place(Reader(Clients(region)), []) for region in self.other_regions]
+                world = LiveWorld("000000000000", [Place(reader, STACKS), *elsewhere])
                 found[control.id] = observe(
                     control, world, Params(control, {}), limits=capabilities, context=context, calls=world.calls
                 )
@@ -158,3 +191,11 @@ class Account:
     @property
     def clients(self) -> Clients:
         return self._clients
+
+
+def _alter(tamper: Tamper) -> Callable[..., Any]:
+    def handler(parsed: dict[str, Any], **_: object) -> None:
+        if "Error" not in parsed:
+            tamper(parsed)
+
+    return handler

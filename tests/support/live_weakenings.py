@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any  # answers are free JSON
 
-from support.emulated_account import Account, Tamper
+from support.emulated_account import Account, Supplied, Tamper
 
 Weaken = Callable[[Account], AbstractContextManager[None]]
 
@@ -58,7 +58,28 @@ def _window(*, lag: timedelta = timedelta(minutes=4), reach: timedelta = timedel
 
 
 _ROLLOUT = {"minimumHealthyPercent": 100, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
-HELD: list[tuple[str, Tamper]] = [
+
+
+def _only(templates: dict[str, dict[str, Any]], type_name: str) -> dict[str, Any]:
+    """Properties of the only resource of that type."""
+    resources = [it for template in templates.values() for it in template["Resources"].values()]
+    (found,) = [it["Properties"] for it in resources if it["Type"] == type_name]
+    return found
+
+
+def _vault_policy(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"Policy": json.dumps(_only(templates, "AWS::Backup::BackupVault")["AccessPolicy"])}
+
+
+def _selection(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    selection = _only(templates, "AWS::Backup::BackupSelection")["BackupSelection"]
+    return {"SelectionId": "s", "BackupSelection": {"Resources": list(selection["Resources"])}}
+
+
+HELD: list[tuple[str, Tamper | Supplied]] = [
+    ("backup:GetBackupVaultAccessPolicy", Supplied(_vault_policy)),
+    ("backup:ListBackupSelections", Supplied(lambda _: {"BackupSelectionsList": [{"SelectionId": "s"}]})),
+    ("backup:GetBackupSelection", Supplied(_selection)),
     (
         "ecs:DescribeServices",
         _services(
@@ -90,6 +111,22 @@ def changed(do: Callable[[Account], Callable[[], Any]]) -> Weaken:
             undo()
 
     return weaken
+
+
+def _egress(named: str, permission: dict[str, Any]) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        ec2 = account.api("ec2")
+        whole = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **permission}
+        rule = {"GroupId": account.ids("AWS::EC2::SecurityGroup", named)[0], "IpPermissions": [whole]}
+        ec2.authorize_security_group_egress(**rule)
+        return lambda: ec2.revoke_security_group_egress(**rule)
+
+    return changed(do)
+
+
+def _out_to_the_edge(account: Account) -> AbstractContextManager[None]:
+    edge = account.ids("AWS::EC2::SecurityGroup", "Edge")[0]
+    return _egress("Serve", {"UserIdGroupPairs": [{"GroupId": edge}]})(account)
 
 
 def _ingress(named: str, permission: dict[str, Any]) -> Weaken:
@@ -213,6 +250,97 @@ def _bucket_policy(account: Account) -> Callable[[], Any]:
     return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
 
 
+def _no_policy(account: Account) -> Callable[[], Any]:
+    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
+    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
+
+
+def _old_tls(account: Account) -> Callable[[], Any]:
+    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
+    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    after = json.loads(before)
+    after["Statement"] = [it for it in after["Statement"] if "s3:TlsVersion" not in str(it.get("Condition"))]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after))
+    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
+
+
+def _no_versions(account: Account) -> Callable[[], Any]:
+    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket", "Canary")[0]
+
+    def put(status: str) -> None:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+    put("Suspended")
+    return lambda: put("Enabled")
+
+
+def _own_key_of_s3(answer: dict[str, Any]) -> None:
+    answer["ServerSideEncryptionConfiguration"]["Rules"] = [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    ]
+
+
+def _object_lock(**values: Any) -> Weaken:
+    def tamper(answer: dict[str, Any]) -> None:
+        answer["ObjectLockConfiguration"]["Rule"]["DefaultRetention"].update(values)
+
+    return told("s3:GetObjectLockConfiguration", tamper)
+
+
+def _shared_snapshot(account: Account) -> Callable[[], Any]:
+    rds, cluster = account.api("rds"), account.ids("AWS::RDS::DBCluster")[0]
+    name = "by-hand"
+    rds.create_db_cluster_snapshot(DBClusterIdentifier=cluster, DBClusterSnapshotIdentifier=name)
+    rds.modify_db_cluster_snapshot_attribute(
+        DBClusterSnapshotIdentifier=name, AttributeName="restore", ValuesToAdd=["all"]
+    )
+    return lambda: rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=name)
+
+
+def _no_firewall(account: Account) -> Callable[[], Any]:
+    waf, arn = account.api("wafv2"), account.ids("AWS::ElasticLoadBalancingV2::LoadBalancer")[0]
+    acl = waf.get_web_acl_for_resource(ResourceArn=arn)["WebACL"]["ARN"]
+    waf.disassociate_web_acl(ResourceArn=arn)
+    return lambda: waf.associate_web_acl(ResourceArn=arn, WebACLArn=acl)
+
+
+def _count_only(answer: dict[str, Any]) -> None:
+    for rule in answer["WebACL"]["Rules"]:
+        if "OverrideAction" in rule:
+            rule["OverrideAction"] = {"Count": {}}
+
+
+def _plan_rules(**values: Any) -> Tamper:
+    def tamper(answer: dict[str, Any]) -> None:
+        for rule in answer["BackupPlan"]["Rules"]:
+            rule.update(values)
+
+    return tamper
+
+
+def _vault(**values: Any) -> Weaken:
+    return told("backup:DescribeBackupVault", lambda answer: rows("vaults", **values)({"vaults": [answer]}))
+
+
+@contextmanager
+def _second_region(account: Account) -> Generator[None]:
+    account.other_regions.append("us-west-2")
+    try:
+        yield
+    finally:
+        account.other_regions.clear()
+
+
+@contextmanager
+def _copies_stay_here(account: Account) -> Generator[None]:
+    here = "arn:aws:backup:us-east-1:000000000000:backup-vault:signalbox"
+    copies = _plan_rules(CopyActions=[{"DestinationBackupVaultArn": here}])
+    with _second_region(account), account.told([("backup:GetBackupPlan", copies)]):
+        yield
+
+
 _BLOCK = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -309,6 +437,21 @@ def _balancer(account: Account) -> Callable[[], Any]:
     return lambda: put("true")
 
 
+def _balancer_attribute(key: str, weak: str) -> Weaken:
+    def do(account: Account) -> Callable[[], Any]:
+        elb, arn = account.api("elbv2"), account.ids("AWS::ElasticLoadBalancingV2::LoadBalancer")[0]
+        attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+        before = next(row["Value"] for row in attributes if row["Key"] == key)
+
+        def put(value: str) -> None:
+            elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": key, "Value": value}])
+
+        put(weak)
+        return lambda: put(before)
+
+    return changed(do)
+
+
 def _containers(change: Callable[[dict[str, Any]], Any]) -> Weaken:
     def tamper(answer: dict[str, Any]) -> None:
         change(answer["taskDefinition"]["containerDefinitions"][0])
@@ -357,6 +500,16 @@ def _key_state(state: str | None) -> Weaken:
     return told("kms:DescribeKey", lambda answer: rows("keys", KeyState=state)({"keys": [answer["KeyMetadata"]]}))
 
 
+def _none_at_night(answer: dict[str, Any]) -> None:
+    night = {"MinCapacity": 0, "MaxCapacity": 0}
+    service = {"ResourceId": "service/signalbox/by-hand", "ScalableDimension": "ecs:service:DesiredCount"}
+    answer["ScheduledActions"] = [{**service, "Schedule": "cron(0 17 * * ? *)", "ScalableTargetAction": night}]
+
+
+_SCALABLE = "application-autoscaling:DescribeScalableTargets"
+_SCHEDULED = "application-autoscaling:DescribeScheduledActions"
+_PLAN, _SELECTION = "backup:GetBackupPlan", "backup:GetBackupSelection"
+_HEADERS, _DESYNC = "routing.http.drop_invalid_header_fields.enabled", "routing.http.desync_mitigation_mode"
 _WORLD_22 = {"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 _WORLD_443 = {"FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 _SERVICES, _CLUSTERS = "ecs:DescribeServices", "rds:DescribeDBClusters"
@@ -384,10 +537,18 @@ WEAKENED = [
     Weakened("DAT-05", "the state not told", _key_state(None), _DAT_02),
     Weakened("DAT-08", "log groups without a key", told(_LOGS, rows("logGroups", kmsKeyId=None))),
     Weakened("DAT-08", "an empty key", told(_LOGS, rows("logGroups", kmsKeyId=""))),
+    Weakened("DAT-09", "no versions", changed(_no_versions)),
+    Weakened("DAT-09", "S3's own key", told("s3:GetBucketEncryption", _own_key_of_s3)),
+    Weakened("DAT-11", "TLS 1.0 accepted", changed(_old_tls)),
+    Weakened("DAT-11", "no policy", changed(_no_policy)),
     Weakened("DAT-10", "public policies allowed", _block({"BlockPublicPolicy": False})),
     Weakened("DAT-10", "no block at all", _block(None)),
     Weakened("DAT-12", "another account reads the bucket", changed(_bucket_policy)),
     Weakened("DAT-12", "another account uses the key", _key_policy({"Action": "kms:Decrypt", "Principal": _FOREIGN})),
+    Weakened("DAT-13", "locked for a month", _object_lock(Days=30)),
+    Weakened("DAT-13", "a lock that an administrator opens", _object_lock(Mode="GOVERNANCE")),
+    Weakened("DAT-14", "a snapshot for everybody", changed(_shared_snapshot)),
+    Weakened("DAT-14", "a vault without a key", _vault(EncryptionKeyArn=None)),
     Weakened("NET-01", "an address", _ingress("Database", {"IpRanges": [{"CidrIp": "10.0.0.0/8"}]})),
     Weakened("NET-01", "the load balancer", _edge_reaches_database),
     Weakened("NET-01", "a group made by hand", changed(_stranger_reaches_database)),
@@ -397,6 +558,8 @@ WEAKENED = [
     Weakened("NET-03", "publicity not told", _instances(PubliclyAccessible=None)),
     Weakened("NET-04", "tasks with an address", told(_SERVICES, _service_network(assignPublicIp="ENABLED"))),
     Weakened("NET-04", "a route to the internet", changed(_internet("privateSubnet2"))),
+    Weakened("NET-05", "out to the internet", _egress("Serve", {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]})),
+    Weakened("NET-05", "out to the load balancer", _out_to_the_edge),
     Weakened("NET-06", "SSH at the edge", _ingress("Edge", _WORLD_22)),
     Weakened("NET-06", "endpoints open", _ingress("Endpoints", _WORLD_443)),
     Weakened("NET-08", "no flow log", told(_FLOW_LOGS, lambda it: it.update(FlowLogs=[]))),
@@ -420,9 +583,18 @@ WEAKENED = [
     Weakened("BCP-01", "no window", told(_CLUSTERS, _clusters(PreferredBackupWindow=None))),
     Weakened("BCP-02", "an hour behind", told(_CLUSTERS, _window(lag=timedelta(hours=1)))),
     Weakened("BCP-02", "a week only", told(_CLUSTERS, _window(reach=timedelta(days=7)))),
+    Weakened("TLS-08", "broken headers pass", _balancer_attribute(_HEADERS, "false")),
+    Weakened("TLS-08", "a lax mode", _balancer_attribute(_DESYNC, "monitor")),
+    Weakened("BCP-03", "once a week", told(_PLAN, _plan_rules(ScheduleExpression="cron(0 5 ? * SUN *)"))),
+    Weakened("BCP-03", "not selected", told(_SELECTION, lambda it: it["BackupSelection"].update(Resources=[]))),
+    Weakened("BCP-04", "no lock", _vault(Locked=False)),
+    Weakened("BCP-04", "a lock that can be taken off", _vault(LockDate=None)),
+    Weakened("BCP-05", "a second region without a copy", _second_region),
+    Weakened("BCP-05", "a copy into the same region", _copies_stay_here),
     Weakened("BCP-07", "both in one zone", _instances(AvailabilityZone="us-east-1a")),
     Weakened("BCP-07", "a reader of last resort", told("rds:DescribeDBInstances", _last_reader)),
-    Weakened("BCP-08", "one task", told(_SERVICES, _services(desiredCount=1))),
+    Weakened("BCP-08", "one task", told(_SCALABLE, rows("ScalableTargets", MinCapacity=1))),
+    Weakened("BCP-08", "none at night", told(_SCHEDULED, _none_at_night)),
     Weakened("BCP-08", "one runs", told(_SERVICES, _services(runningCount=1))),
     Weakened("BCP-08", "no rollback", told(_SERVICES, _services(deploymentConfiguration={**_ROLLOUT, _BREAKER: {}}))),
     Weakened("BCP-08", "rebalancing not told", told(_SERVICES, _services(availabilityZoneRebalancing=None))),
@@ -433,6 +605,8 @@ WEAKENED = [
     Weakened("IAM-01", "a policy attached by hand", changed(_attached)),
     Weakened("IAM-03", "another account", _trust(_foreign_trust)),
     Weakened("IAM-03", "a confused deputy", _trust(_forget_source)),
+    Weakened("IAM-07", "passwords alone", told(_CLUSTERS, _clusters(IAMDatabaseAuthenticationEnabled=False))),
+    Weakened("IAM-07", "logins not told", told(_CLUSTERS, _clusters(IAMDatabaseAuthenticationEnabled=None))),
     Weakened("IAM-08", "a shell", told(_SERVICES, _services(enableExecuteCommand=True))),
     Weakened("IAM-08", "not told", told(_SERVICES, _services(enableExecuteCommand=None))),
     Weakened("WRK-01", "a tag", _containers(lambda it: it.update(image=_TAGGED))),
@@ -441,4 +615,6 @@ WEAKENED = [
     Weakened("WRK-02", "a writable disk", _containers(lambda it: it.pop("readonlyRootFilesystem"))),
     Weakened("WRK-03", "a password", _variable("DB_PASSWORD", "correct horse battery")),
     Weakened("WRK-03", "an access key", _variable("SETTING", "AKIA" + "IOSFODNN7EXAMPLE")),
+    Weakened("WRK-10", "no firewall", changed(_no_firewall)),
+    Weakened("WRK-10", "attacks counted only", told("wafv2:GetWebACLForResource", _count_only)),
 ]

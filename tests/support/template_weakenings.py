@@ -4,6 +4,8 @@
 the catalogue (two controls that say the same) or of a check.
 """
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any  # templates are free JSON
 
@@ -14,6 +16,8 @@ KEY, BUCKET, LOGS = "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::Logs::LogGroup"
 GROUP, ROLE, POLICY = "AWS::EC2::SecurityGroup", "AWS::IAM::Role", "AWS::IAM::Policy"
 SERVICE, TASK = "AWS::ECS::Service", "AWS::ECS::TaskDefinition"
 LISTENER, BALANCER = "AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::LoadBalancer"
+VAULT, PLAN = "AWS::Backup::BackupVault", "AWS::Backup::BackupPlan"
+SELECTION, SCALED = "AWS::Backup::BackupSelection", "AWS::ApplicationAutoScaling::ScalableTarget"
 TARGETS = "AWS::ElasticLoadBalancingV2::TargetGroup"
 CONTAINER = "ContainerDefinitions.0"
 OTHER_ACCOUNT = "arn:aws:iam::999999999999:root"
@@ -138,10 +142,10 @@ def _ssl_mode(mode: str | None) -> Weakening:
     return apply
 
 
-def _balancer_attribute(value: str | None) -> Weakening:
+def _balancer_attribute(value: str | None, key: str = "deletion_protection.enabled") -> Weakening:
     def apply(draft: Draft) -> None:
         rows = draft.properties(BALANCER)["LoadBalancerAttributes"]
-        row = next(row for row in rows if row["Key"] == "deletion_protection.enabled")
+        row = next(row for row in rows if row["Key"] == key)
         if value is None:
             rows.remove(row)
         else:
@@ -222,6 +226,57 @@ def _plain_listener(draft: Draft) -> None:
     draft.add(LISTENER, "Plain", {"Type": LISTENER, "Properties": properties})
 
 
+def _let_out(rule: dict[str, Any]) -> Weakening:
+    """One more way out for the tasks of a service."""
+
+    def apply(draft: Draft) -> None:
+        group = {"Fn::GetAtt": [draft.id_of(GROUP, "Serve"), "GroupId"]}
+        properties = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "GroupId": group, **rule}
+        draft.add(SERVICE, "WayOut", {"Type": "AWS::EC2::SecurityGroupEgress", "Properties": properties})
+
+    return apply
+
+
+def _let_out_to_the_edge(draft: Draft) -> None:
+    _let_out({"DestinationSecurityGroupId": _import(draft, "EdgeSecurityGroup")})(draft)
+
+
+def _accept_old_tls(draft: Draft) -> None:
+    document = draft.properties("AWS::S3::BucketPolicy")["PolicyDocument"]
+    document["Statement"] = [it for it in document["Statement"] if "s3:TlsVersion" not in str(it.get("Condition"))]
+
+
+def _acl_rule(named: str) -> Callable[[Draft], dict[str, Any]]:
+    return lambda draft: next(it for it in draft.properties("AWS::WAFv2::WebACL")["Rules"] if it["Name"] == named)
+
+
+def _count_only(draft: Draft) -> None:
+    _acl_rule("AWSManagedRulesCommonRuleSet")(draft)["OverrideAction"] = {"Count": {}}
+
+
+def _count_floods(draft: Draft) -> None:
+    _acl_rule("RequestsPerAddress")(draft)["Action"] = {"Count": {}}
+
+
+def _second_region(draft: Draft) -> None:
+    vault = draft.one(VAULT)
+    vault["Properties"]["EncryptionKeyArn"] = {"Ref": "FarKey"}
+    far = {"FarKey": draft.one(KEY), "FarVault": vault}
+    draft.add_stack("signalbox-far", copy.deepcopy({"Resources": far}), region="us-west-2")
+
+
+def _copies_stay_here(draft: Draft) -> None:
+    _second_region(draft)
+    vault = "arn:aws:backup:us-east-1:000000000000:backup-vault:signalbox"
+    change(PLAN, f"{_RULE}.CopyActions", [{"DestinationBackupVaultArn": vault}])(draft)
+
+
+_RULE = "BackupPlan.BackupPlanRule.0"
+_LOCK = "ObjectLockConfiguration.Rule.DefaultRetention"
+_DEFAULT = "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault"
+_FOREIGN_KEY = "arn:aws:kms:us-east-1:000000000000:key/x"
+_HEADERS, _DESYNC = "routing.http.drop_invalid_header_fields.enabled", "routing.http.desync_mitigation_mode"
+_NIGHT = [{"ScheduledActionName": "Close", "ScalableTargetAction": {"MinCapacity": 0, "MaxCapacity": 0}}]
 _NO_BLOCK = "PublicAccessBlockConfiguration"
 _ROLLOUT = "DeploymentConfiguration"
 _NETWORK = "NetworkConfiguration.AwsvpcConfiguration"
@@ -245,6 +300,12 @@ WEAKENED = [
     Weakened("DAT-05", "deleted with its stack", attribute(KEY, "DeletionPolicy", "Delete"), frozenset({"BCP-10"})),
     Weakened("DAT-08", "a log group without a key", change(LOGS, "KmsKeyId", None)),
     Weakened("DAT-08", "another one", change(LOGS, "KmsKeyId", None, named="ServerLogs")),
+    Weakened("DAT-09", "S3's own key", change(BUCKET, f"{_DEFAULT}.SSEAlgorithm", "AES256", named="Audit")),
+    Weakened("DAT-09", "a key of elsewhere", change(BUCKET, f"{_DEFAULT}.KMSMasterKeyID", _FOREIGN_KEY, named="Audit")),
+    Weakened("DAT-09", "no versions", change(BUCKET, "VersioningConfiguration", None, named="Canary")),
+    Weakened("DAT-09", "no word of what it keeps", change(BUCKET, "Tags", None, named="Canary"), frozenset({"DAT-13"})),
+    Weakened("DAT-11", "TLS 1.0 accepted", _accept_old_tls),
+    Weakened("DAT-11", "no policy", _remove("AWS::S3::BucketPolicy")),
     Weakened("DAT-10", "public policies allowed", change(BUCKET, f"{_NO_BLOCK}.BlockPublicPolicy", value=False)),
     Weakened("DAT-10", "no block at all", change(BUCKET, _NO_BLOCK, None)),
     Weakened("DAT-10", "ACLs in force", change(BUCKET, "OwnershipControls.Rules.0.ObjectOwnership", "ObjectWriter")),
@@ -255,6 +316,13 @@ WEAKENED = [
         "another account uses the key",
         _keyallow({"Action": "kms:Decrypt", "Principal": {"AWS": "999999999999"}}),
     ),
+    Weakened("DAT-13", "locked for a month", change(BUCKET, f"{_LOCK}.Days", 30, named="Audit")),
+    Weakened(
+        "DAT-13", "a lock that an administrator opens", change(BUCKET, f"{_LOCK}.Mode", "GOVERNANCE", named="Audit")
+    ),
+    Weakened("DAT-13", "no lock", change(BUCKET, "ObjectLockConfiguration", None, named="TrailArchive")),
+    Weakened("DAT-14", "the provider's key", change(VAULT, "EncryptionKeyArn", None)),
+    Weakened("DAT-14", "a key of elsewhere", change(VAULT, "EncryptionKeyArn", _FOREIGN_KEY)),
     Weakened("NET-01", "an address reaches the database", _admit({"CidrIp": "10.0.0.0/8"})),
     Weakened("NET-01", "the load balancer reaches it", _admit_load_balancer),
     Weakened("NET-01", "all ports of it", change("AWS::EC2::SecurityGroupIngress", "ToPort", 5433, named="toD2")),
@@ -266,6 +334,9 @@ WEAKENED = [
     Weakened("NET-04", "tasks with a public address", change(SERVICE, f"{_NETWORK}.AssignPublicIp", "ENABLED")),
     Weakened("NET-04", "addresses not said", change(SERVICE, f"{_NETWORK}.AssignPublicIp", None)),
     Weakened("NET-04", "tasks in public subnets", _public_subnets),
+    Weakened("NET-05", "out to the internet", _let_out({"CidrIp": "0.0.0.0/0"})),
+    Weakened("NET-05", "out to the load balancer", _let_out_to_the_edge),
+    Weakened("NET-05", "ways out not said", change(GROUP, "SecurityGroupEgress", None, named="Serve")),
     Weakened(
         "NET-06", "a third port of the edge", _open("Edge", {"CidrIp": "0.0.0.0/0", "FromPort": 22, "ToPort": 22})
     ),
@@ -301,11 +372,22 @@ WEAKENED = [
     Weakened("TLS-04", "mode not said", _ssl_mode(None)),
     Weakened("BCP-01", "a week of backups", change(CLUSTER, "BackupRetentionPeriod", 7)),
     Weakened("BCP-01", "retention not said", change(CLUSTER, "BackupRetentionPeriod", None)),
+    Weakened("TLS-08", "broken headers pass", _balancer_attribute("false", _HEADERS)),
+    Weakened("TLS-08", "a lax mode", _balancer_attribute("monitor", _DESYNC)),
+    Weakened("TLS-08", "mode not said", _balancer_attribute(None, _DESYNC)),
+    Weakened("BCP-03", "another cluster", change(SELECTION, "BackupSelection.Resources.0", "arn:x")),
+    Weakened("BCP-03", "once a week", change(PLAN, f"{_RULE}.ScheduleExpression", "cron(0 5 ? * SUN *)")),
+    Weakened("BCP-03", "kept for a week", change(PLAN, f"{_RULE}.Lifecycle.DeleteAfterDays", 7)),
+    Weakened("BCP-04", "no lock", change(VAULT, "LockConfiguration", None)),
+    Weakened("BCP-04", "a lock that can be taken off", change(VAULT, "LockConfiguration.ChangeableForDays", None)),
+    Weakened("BCP-05", "a second region without a copy", _second_region),
+    Weakened("BCP-05", "a copy into the same region", _copies_stay_here),
     Weakened("BCP-07", "one instance", _remove(INSTANCE, "Reader")),
     Weakened("BCP-07", "a reader of last resort", change(INSTANCE, "PromotionTier", 15, named="Reader")),
     Weakened("BCP-07", "both in one zone", _same_zone),
     Weakened("BCP-08", "one task", _one_task_for_good),
-    Weakened("BCP-08", "scaled down to one", change("AWS::ApplicationAutoScaling::ScalableTarget", "MinCapacity", 1)),
+    Weakened("BCP-08", "scaled down to one", change(SCALED, "MinCapacity", 1)),
+    Weakened("BCP-08", "none at night", change(SCALED, "ScheduledActions", _NIGHT)),
     Weakened("BCP-08", "no rollback", change(SERVICE, f"{_ROLLOUT}.DeploymentCircuitBreaker.Rollback", value=False)),
     Weakened("BCP-08", "half strength", change(SERVICE, f"{_ROLLOUT}.MinimumHealthyPercent", 50)),
     Weakened("BCP-08", "not rebalanced", change(SERVICE, "AvailabilityZoneRebalancing", "DISABLED")),
@@ -323,6 +405,8 @@ WEAKENED = [
     Weakened("IAM-03", "another account", _trust({"Principal": {"AWS": OTHER_ACCOUNT}})),
     Weakened("IAM-03", "everybody", _trust({"Principal": "*"})),
     Weakened("IAM-03", "a confused deputy", _forget_source),
+    Weakened("IAM-07", "passwords alone", change(CLUSTER, "EnableIAMDatabaseAuthentication", value=False)),
+    Weakened("IAM-07", "logins not said", change(CLUSTER, "EnableIAMDatabaseAuthentication", None)),
     Weakened("IAM-08", "a shell", change(SERVICE, "EnableExecuteCommand", value=True)),
     Weakened("IAM-08", "another shell", change(SERVICE, "EnableExecuteCommand", "true", named="Reconcile")),
     Weakened("WRK-01", "a tag", change(TASK, f"{CONTAINER}.Image", "000000000000.dkr.ecr.us-east-1.amazonaws.com/a:1")),
@@ -337,4 +421,7 @@ WEAKENED = [
     Weakened("WRK-03", "a password", _variable("PGPASSWORD", "correct horse")),
     Weakened("WRK-03", "an access key", _variable("SETTING", "AKIA" + "IOSFODNN7EXAMPLE")),
     Weakened("WRK-03", "a resolved secret", _variable("SETTING", "{{resolve:secretsmanager:x:SecretString:y}}")),
+    Weakened("WRK-10", "no firewall", _remove("AWS::WAFv2::WebACLAssociation")),
+    Weakened("WRK-10", "attacks counted only", _count_only),
+    Weakened("WRK-10", "floods counted only", _count_floods),
 ]

@@ -135,6 +135,13 @@ INVENTED = (
 PATCHED = (
     Capability(
         service="s3",
+        attribute="Bucket.LoggingEnabled",
+        kind="patched",
+        reason="moto wants the policy of the bucket that gets the logs first; here, as in S3, nothing checks whether it "
+        "admits them",
+    ),
+    Capability(
+        service="s3",
         attribute="BucketPolicy.Condition",
         kind="patched",
         reason="moto lets a denial with a condition deny everything; here such statements are kept and do nothing",

@@ -35,12 +35,15 @@ class Failed(Exception):
 
 
 class Operation:
-    """Brings `stack` to `desired`. Use once."""
+    """Brings `stack` to `desired`. Use once. Without `checked` what is created is not read back."""
 
-    def __init__(self, stack: Stack, desired: Desired, account: Account, exports: Callable[[str], str]) -> None:
+    def __init__(
+        self, stack: Stack, desired: Desired, account: Account, exports: Callable[[str], str], *, checked: bool = True
+    ) -> None:
         self._stack = stack
         self._desired = desired
         self._account = account
+        self._checked = checked
         self._now: dict[str, Resource] = {}
         self._undo: list[Callable[[], None]] = []
         self._retired: list[Resource] = []
@@ -162,7 +165,8 @@ class Operation:
                 if target.id:
                     self._undo.append(lambda: delete(self._stack, resource, self._account, _creation_policy(resource)))
             kind.finish(target)
-            resource.described = _checked(kind, target)
+            if self._checked:
+                resource.described = _checked(kind, target)
         except Exception as error:
             raise self._failed(resource, f"{verb}_FAILED", error) from error
         self._stack.say_of(resource, f"{verb}_COMPLETE")
@@ -216,6 +220,8 @@ class Operation:
     def _attribute(self, logical: str, name: str) -> Any:
         resource = self._now[logical]
         kind, target = TABLE[resource.type], target_of(self._stack, resource, self._account)
+        if resource.described is None:
+            resource.described = kind.look(target)
         try:
             value = kind.attribute(target, resource.described, name)
         except KeyError:

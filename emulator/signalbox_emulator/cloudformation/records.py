@@ -26,7 +26,7 @@ class Resource:
     id: str
     properties: JsonObject
     described: Any
-    """What the service answered when it was last read."""
+    """What the service answered when it was last read, None before."""
     deletion_policy: str
     replacement_policy: str
     needs: frozenset[str]

@@ -4,8 +4,8 @@ Real CloudFormation works in the background; here a call returns when its operat
 stack sees the end of it.
 """
 
-from collections.abc import Callable
-from threading import RLock
+from collections.abc import Callable, Iterable
+from threading import Condition, RLock
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +29,8 @@ class Stacks:
 
     def __init__(self, account: Account, account_id: str, changed: Callable[[], None]) -> None:
         self.lock = RLock()
+        self._coming: set[tuple[str, str]] = set()
+        self._came = Condition(self.lock)
         self._account = account
         self._account_id = account_id
         self._changed = changed
@@ -39,10 +41,19 @@ class Stacks:
         """Return the stacks, deleted ones too, oldest first."""
         return [stack for stack in self._stacks.values() if region in {None, stack.region}]
 
-    def clear(self) -> None:
-        """Forget every stack, without touching what they hold."""
-        self._stacks.clear()
-        self._change_sets.clear()
+    def expect(self, stacks: Iterable[tuple[str, str]]) -> None:
+        """Have requests wait for the stacks of these regions and names."""
+        self._coming |= set(stacks)
+
+    def came(self, region: str, name: str) -> None:
+        """Let go on who waits for an expected stack. The caller holds the lock."""
+        self._coming.discard((region, name))
+        self._came.notify_all()
+
+    def wait_for(self, region: str, name: str | None) -> None:
+        """Return when that stack, or every one without a name, is no longer to come. The caller holds the lock."""
+        while self._coming if name is None else (region, name) in self._coming:
+            self._came.wait()
 
     def find(self, name: str, region: str) -> Stack:
         """Return the stack of that id, or the one alive of that name; ValidationError when there is none."""
@@ -148,11 +159,14 @@ class Stacks:
         else:
             self.update(change_set.stack, change_set.desired)
 
-    def create(self, stack: Stack, desired: Desired) -> None:
-        """Create what `stack` is to hold. Ends in CREATE_COMPLETE, or ROLLBACK_COMPLETE with nothing left."""
+    def create(self, stack: Stack, desired: Desired, *, checked: bool = True) -> None:
+        """Create what `stack` is to hold. Ends in CREATE_COMPLETE, or ROLLBACK_COMPLETE with nothing left.
+
+        Without `checked` nothing is read back: for what was, when it was made first.
+        """
         stack.requested = desired
         stack.say("CREATE_IN_PROGRESS", "User Initiated")
-        operation = self._operation(stack, desired)
+        operation = self._operation(stack, desired, checked=checked)
         try:
             operation.run()
             self._refuse_taken_exports(stack)
@@ -221,14 +235,14 @@ class Stacks:
             return
         stack.say(f"{name}_COMPLETE")
 
-    def _operation(self, stack: Stack, desired: Desired) -> Operation:
+    def _operation(self, stack: Stack, desired: Desired, *, checked: bool = True) -> Operation:
         def export(name: str) -> str:
             exports = self.exports(stack.region)
             if name not in exports:
                 raise ValidationError(f"No export named {name} found.")
             return exports[name][1]
 
-        return Operation(stack, desired, self._account, export)
+        return Operation(stack, desired, self._account, export, checked=checked)
 
     def _refuse_taken_exports(self, stack: Stack) -> None:
         for other in self.all(stack.region):

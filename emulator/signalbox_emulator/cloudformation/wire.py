@@ -18,6 +18,8 @@ from signalbox_emulator.cloudformation.stacks import Stacks
 JsonObject = dict[str, Any]
 
 _PAGE = 100
+_READING = ("Describe", "Get", "List")
+"""How the names of actions begin that change nothing."""
 
 
 class CloudFormationApi(BaseResponse):
@@ -36,6 +38,7 @@ class CloudFormationApi(BaseResponse):
         if not hasattr(self, camelcase_to_underscores(name)):
             return self.serialized(ActionResult(NotSupported(f"this emulator does not have the action {name}")))
         with self.stacks.lock:
+            self.stacks.wait_for(self.region, self._named() if name.startswith(_READING) else None)
             return super().call_action()
 
     def create_stack(self) -> ActionResult:
@@ -157,6 +160,11 @@ class CloudFormationApi(BaseResponse):
         if not isinstance(value, str):
             raise ValidationError(f"{name} is missing")
         return value
+
+    def _named(self) -> str | None:
+        """Return the name of the stack that is asked for, by name or by id; None when none is."""
+        named = self._get_param("StackName")
+        return named.split("/")[1] if named and named.startswith("arn:") else named
 
     def _stack(self) -> Stack:
         return self.stacks.find(self._text("StackName"), self.region)

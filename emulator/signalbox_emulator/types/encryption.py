@@ -4,6 +4,8 @@ from typing import Any
 
 from signalbox_emulator.types.kind import ALL, ID, VALUE, Call, Kind, Read, Reader, Step, TagCalls, Target
 
+JsonObject = dict[str, Any]
+
 _DEFAULT_WAIT = 30
 """Days until a deleted key is gone, when the template does not say."""
 
@@ -64,6 +66,59 @@ _TAGS = TagCalls(
     at_creation=False,
 )
 
+def _request_certificate(target: Target) -> str:
+    """Request it; where an option names a hosted zone, write the record of the validation there, as CloudFormation does.
+
+    As there, the record stays when the certificate is deleted.
+    """
+    options: list[JsonObject] = target.properties.get("DomainValidationOptions", [])
+    zones = {option["DomainName"]: option["HostedZoneId"] for option in options if "HostedZoneId" in option}
+    rest = [option for option in options if "HostedZoneId" not in option]
+    sent = {name: value for name, value in target.properties.items() if name != "DomainValidationOptions"}
+    sent |= {"DomainValidationOptions": rest} if rest else {}
+    arn: str = target.send("acm", "request_certificate", sent)["CertificateArn"]
+    for validation in target.client("acm").describe_certificate(CertificateArn=arn)["Certificate"][
+        "DomainValidationOptions"
+    ]:
+        if validation["DomainName"] in zones:
+            change = {"Action": "UPSERT", "ResourceRecordSet": _record(validation)}
+            target.client("route53").change_resource_record_sets(
+                HostedZoneId=zones[validation["DomainName"]], ChangeBatch={"Changes": [change]}
+            )
+    return arn
+
+
+def _record(validation: JsonObject) -> JsonObject:
+    said = validation["ResourceRecord"]
+    return {"Name": said["Name"], "Type": said["Type"], "TTL": 300, "ResourceRecords": [{"Value": said["Value"]}]}
+
+
+def _validated_in(target: Target) -> list[JsonObject]:
+    """Return the options as they were sent, of those domains whose validation is where they say."""
+    validations = target.client("acm").describe_certificate(CertificateArn=target.id)["Certificate"]
+    found: list[JsonObject] = []
+    for validation in validations["DomainValidationOptions"]:
+        for option in target.properties["DomainValidationOptions"]:
+            if option["DomainName"] != validation["DomainName"]:
+                continue
+            zone = option.get("HostedZoneId")
+            if zone is None:
+                found.append(validation)
+            elif _has_record(target.client("route53"), zone, _record(validation)):
+                found.append({"DomainName": option["DomainName"], "HostedZoneId": zone})
+    return found
+
+
+def _has_record(route53: Any, zone: str, wanted: JsonObject) -> bool:
+    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
+    records = (record for page in pages for record in page["ResourceRecordSets"])
+    return any(
+        (record["Name"].rstrip("."), record["ResourceRecords"]) == (wanted["Name"].rstrip("."), wanted["ResourceRecords"])
+        for record in records
+        if record["Type"] == wanted["Type"]
+    )
+
+
 KINDS = (
     Kind(
         type="AWS::KMS::Key",
@@ -114,10 +169,10 @@ KINDS = (
     Kind(
         type="AWS::CertificateManager::Certificate",
         service="acm",
-        create="request_certificate",
-        ref="CertificateArn",
+        create=_request_certificate,
         read=Read("describe_certificate", {"CertificateArn": ID}, "Certificate"),
         reads={
+            "DomainValidationOptions": _validated_in,
             "ValidationMethod": "DomainValidationOptions[0].ValidationMethod",
             "Tags": Read("list_tags_for_certificate", {"CertificateArn": ID}, "Tags"),
         },

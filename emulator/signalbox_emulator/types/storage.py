@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from signalbox_emulator.types import bucket_forms as forms
 from signalbox_emulator.types.kind import ID, Call, Kind, Read, Reader, Step, TagCalls, Target
 from signalbox_emulator.types.shapes import NoHome
@@ -75,6 +77,17 @@ def _canned_acl(target: Target) -> str | None:
     return "LogDeliveryWrite" if grantees == owner | {("LogDelivery", "WRITE"), ("LogDelivery", "READ_ACP")} else None
 
 
+def _locks(target: Target) -> bool:
+    """Return whether the bucket locks objects; S3 answers an error for one that does not."""
+    try:
+        found = target.client("s3").get_object_lock_configuration(Bucket=target.id)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ObjectLockConfigurationNotFoundError":
+            return False
+        raise
+    return found["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
+
+
 def _named(pattern: str) -> Reader:
     """Return the reader of an attribute that follows from the bucket's name and region."""
 
@@ -106,11 +119,7 @@ KINDS = (
                 "get_public_access_block", {"Bucket": ID}, "PublicAccessBlockConfiguration"
             ),
             "VersioningConfiguration": Read("get_bucket_versioning", {"Bucket": ID}, "@"),
-            "ObjectLockEnabled": Read(
-                "get_object_lock_configuration",
-                {"Bucket": ID},
-                "ObjectLockConfiguration.ObjectLockEnabled == 'Enabled'",
-            ),
+            "ObjectLockEnabled": _locks,
             "Tags": Read("get_bucket_tagging", {"Bucket": ID}, "TagSet"),
         },
         expects={

@@ -14,6 +14,7 @@ class Cluster:
     retention_days: Fact[int]
     backup_window: Fact[str]
     deletion_protection: Fact[bool]
+    iam_authentication: Fact[bool]
     port: Fact[int]
     security_groups: Fact[tuple[str, ...]]
     subnets: Fact[tuple[str, ...]]

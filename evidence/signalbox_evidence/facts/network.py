@@ -60,17 +60,20 @@ class Endpoint:
     service: Fact[str]
 
 
-class From(StrEnum):
+class Peer(StrEnum):
     GROUP = "security group"
     CIDR = "cidr"
     PREFIX_LIST = "prefix list"
 
 
 @dataclass(frozen=True)
-class Ingress:
-    """One permission to reach a group. Ports are None where the protocol has none (`-1`: everything)."""
+class Rule:
+    """One permission of a group: that `peer` may reach it, or that it may reach `peer`.
 
-    source: From
+    Ports are None where the protocol has none (`-1`: everything).
+    """
+
+    peer: Peer
     value: str
     protocol: str
     from_port: int | None
@@ -80,14 +83,19 @@ class Ingress:
     def text(self) -> str:
         span = self.from_port if self.from_port == self.to_port else f"{self.from_port}-{self.to_port}"
         ports = "all ports" if self.from_port is None else span
-        return f"{self.source} {self.value} -> {ports}/{self.protocol}"
+        return f"{self.peer} {self.value}: {ports}/{self.protocol}"
 
     @property
-    def is_from_outside(self) -> bool:
-        """Whether it admits anything but a security group or private addresses."""
-        if self.source is From.GROUP:
+    def matches_nobody(self) -> bool:
+        """Whether it is the rule that stands in a closed group, so that EC2 adds none that allows everything."""
+        return self.value == "255.255.255.255/32"
+
+    @property
+    def is_of_outside(self) -> bool:
+        """Whether its peer is anything but a security group or private addresses."""
+        if self.peer is Peer.GROUP:
             return False
-        if self.source is From.PREFIX_LIST:
+        if self.peer is Peer.PREFIX_LIST:
             return True
         network = ip_network(self.value, strict=False)
         if isinstance(network, IPv4Network):
@@ -101,5 +109,6 @@ class SecurityGroup:
 
     subject: Subject
     declared: bool
-    ingress: Fact[tuple[Ingress, ...]]
+    ingress: Fact[tuple[Rule, ...]]
+    egress: Fact[tuple[Rule, ...]]
     used_by: Fact[tuple[str, ...]]

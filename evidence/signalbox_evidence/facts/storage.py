@@ -19,6 +19,30 @@ class BucketAccess:
     ownership: Fact[str]
 
 
+RECORDS, ACCESS_LOGS = "records", "access-logs"
+DATA_CLASSES = (RECORDS, ACCESS_LOGS, "snapshots", "artifacts")
+"""What a bucket's tag `data-class` may say that it keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketLock:
+    """What a bucket keeps (of DATA_CLASSES), and how long nobody can delete it; no lock is None."""
+
+    bucket: Subject
+    data_class: Fact[str]
+    mode: Fact[str]
+    days: Fact[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketEncryption:
+    bucket: Subject
+    data_class: Fact[str]
+    algorithm: Fact[str]
+    key_id: Fact[str]
+    versioning: Fact[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorePolicy:
     """The resource policy of a bucket or backup vault; no policy at all is an empty tuple."""

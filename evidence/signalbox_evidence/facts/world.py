@@ -1,5 +1,6 @@
 """The vocabulary's ground: a subject, a fact that may be absent or unknown, and the source of facts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -32,8 +33,22 @@ class Unknown:
     reason: str
 
 
+@dataclass(frozen=True)
+class BroughtAlong(Unknown):
+    """A value of something that the deployment was given: no template writes it, and the account tells it."""
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(f"{resource_id} was brought along: only the account tells")
+
+
 Fact: TypeAlias = T | Unknown | None
 """A value; `None` when it is not set at all (which no rule may take for a pass); or Unknown (which is an error)."""
+
+
+def untold(values: Iterable[object]) -> Unknown | None:
+    """Return the Unknown among `values` that weighs most: what was brought along comes after what is an error."""
+    found = [value for value in values if isinstance(value, Unknown)]
+    return min(found, key=lambda it: isinstance(it, BroughtAlong), default=None)
 
 
 class World(Protocol):

@@ -34,13 +34,20 @@ def _subject(row: Row) -> Subject:
 
 
 def _floors(deployment: Deployment) -> dict[str, int]:
-    """`service/CLUSTER/NAME` -> the least number of tasks that autoscaling may go down to."""
+    """`service/CLUSTER/NAME` -> the least number of tasks that autoscaling may go down to, at any hour."""
     rows = deployment.probe.rows(
         "application-autoscaling:DescribeScalableTargets", "ScalableTargets", ServiceNamespace="ecs"
     )
-    return {
-        row["ResourceId"]: row["MinCapacity"] for row in rows if row["ScalableDimension"] == "ecs:service:DesiredCount"
-    }
+    scheduled = deployment.probe.rows(
+        "application-autoscaling:DescribeScheduledActions", "ScheduledActions", ServiceNamespace="ecs"
+    )
+    rows += [{**row, **row["ScalableTargetAction"]} for row in scheduled]
+    floors: dict[str, int] = {}
+    for row in rows:
+        if row["ScalableDimension"] == "ecs:service:DesiredCount" and "MinCapacity" in row:
+            name, least = row["ResourceId"], row["MinCapacity"]
+            floors[name] = min(least, floors.get(name, least))
+    return floors
 
 
 def services(deployment: Deployment) -> list[Service]:

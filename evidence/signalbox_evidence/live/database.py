@@ -45,6 +45,7 @@ def clusters(deployment: Deployment) -> list[Cluster]:
             retention_days=row.get("BackupRetentionPeriod"),
             backup_window=row.get("PreferredBackupWindow"),
             deletion_protection=row.get("DeletionProtection"),
+            iam_authentication=row.get("IAMDatabaseAuthenticationEnabled"),
             port=row.get("Port"),
             security_groups=tuple(sorted(item["VpcSecurityGroupId"] for item in row.get("VpcSecurityGroups", []))),
             subnets=_subnets(deployment, row),

@@ -4,7 +4,7 @@ This is where every live population starts. A stack that is missing or in the mi
 population that may be incomplete proves nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from signalbox_evidence.errors import ReadFailed
@@ -21,11 +21,15 @@ class StackState:
 
 
 class Deployment:
-    """The stacks of those names, in one account and region, asked for through `probe`."""
+    """The stacks of those names, in one account and region, asked for through `probe`, and what they were given.
 
-    def __init__(self, probe: Probe, stacks: Sequence[str]) -> None:
+    `brought_along`: ids, or ARNs of keys, by resource type.
+    """
+
+    def __init__(self, probe: Probe, stacks: Sequence[str], brought_along: Mapping[str, Sequence[str]]) -> None:
         self.probe = probe
         self._names = stacks
+        self._brought_along = brought_along
 
     def stacks(self) -> list[StackState]:
         found: list[StackState] = []
@@ -43,6 +47,11 @@ class Deployment:
         return {row["ResourceType"] for row in self._resources(stack)}
 
     def ids(self, *types: str) -> list[str]:
+        """Physical ids of the resources of those types, over all stacks, and of those brought along; sorted."""
+        given = {it for type_name in types for it in self._brought_along.get(type_name, ())}
+        return sorted({*self.made(*types), *given})
+
+    def made(self, *types: str) -> list[str]:
         """Physical ids of the resources of those types, over all stacks, sorted."""
         self.stacks()
         found = {

@@ -1,8 +1,18 @@
-"""Load balancers as Elastic Load Balancing describes them: all those in the deployment's VPCs, whoever made them."""
+"""Load balancers as Elastic Load Balancing describes them: all those in the VPCs that the stacks made, whoever made
+them, and their own.
+"""
 
 from typing import Any  # API answers are free JSON
 
-from signalbox_evidence.facts.edge import Action, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
+from signalbox_evidence.facts.edge import (
+    Action,
+    Firewall,
+    Listener,
+    LoadBalancer,
+    LoadBalancerProtection,
+    TargetGroup,
+    read_acl_rules,
+)
 from signalbox_evidence.facts.world import Subject
 from signalbox_evidence.live.deployment import Deployment, complete
 
@@ -12,7 +22,7 @@ _PREFIX = "AWS::ElasticLoadBalancingV2"
 
 
 def _balancers(deployment: Deployment) -> list[Row]:
-    vpc_ids = deployment.ids("AWS::EC2::VPC")
+    vpc_ids = deployment.made("AWS::EC2::VPC")
     declared = deployment.ids(f"{_PREFIX}::LoadBalancer")
     rows = [
         row
@@ -42,11 +52,35 @@ def protections(deployment: Deployment) -> list[LoadBalancerProtection]:
     for balancer in _balancers(deployment):
         arn = balancer["LoadBalancerArn"]
         rows = deployment.probe.rows("elbv2:DescribeLoadBalancerAttributes", "Attributes", LoadBalancerArn=arn)
-        value = next((row["Value"] for row in rows if row["Key"] == "deletion_protection.enabled"), None)
+        values: dict[str, str] = {row["Key"]: row["Value"] for row in rows}
         found.append(
             LoadBalancerProtection(
                 load_balancer=_subject("LoadBalancer", arn),
-                deletion_protection=None if value is None else value == "true",
+                deletion_protection=_boolean(values.get("deletion_protection.enabled")),
+                drops_invalid_headers=_boolean(values.get("routing.http.drop_invalid_header_fields.enabled")),
+                desync_mode=values.get("routing.http.desync_mitigation_mode"),
+            )
+        )
+    return found
+
+
+def _boolean(value: str | None) -> bool | None:
+    return None if value is None else value == "true"
+
+
+def firewalls(deployment: Deployment) -> list[Firewall]:
+    found: list[Firewall] = []
+    for balancer in _balancers(deployment):
+        arn = balancer["LoadBalancerArn"]
+        pages = deployment.probe.read("wafv2:GetWebACLForResource", ["WAFNonexistentItemException"], ResourceArn=arn)
+        acl: Row | None = pages[0].get("WebACL") if pages else None
+        groups, limited = read_acl_rules(acl.get("Rules", [])) if acl else (None, None)
+        found.append(
+            Firewall(
+                load_balancer=_subject("LoadBalancer", arn),
+                acl=acl["ARN"] if acl else None,
+                groups=groups,
+                rate_limited=limited,
             )
         )
     return found
@@ -90,7 +124,7 @@ def listeners(deployment: Deployment) -> list[Listener]:
 
 
 def target_groups(deployment: Deployment) -> list[TargetGroup]:
-    vpc_ids = deployment.ids("AWS::EC2::VPC")
+    vpc_ids = deployment.made("AWS::EC2::VPC")
     declared = deployment.ids(f"{_PREFIX}::TargetGroup")
     rows = [
         row

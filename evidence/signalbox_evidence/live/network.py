@@ -1,9 +1,12 @@
-"""The network as EC2 describes it: everything in the deployment's VPCs, whoever made it."""
+"""The network as EC2 describes it: everything in the deployment's VPCs, whoever made it.
+
+Of a VPC that was brought along only our own security groups: others may live there too.
+"""
 
 from typing import Any  # API answers are free JSON
 
-from signalbox_evidence.facts.network import Endpoint, FlowLog, From, Ingress, Route, SecurityGroup, Subnet, Via, Vpc
-from signalbox_evidence.facts.world import Fact, Subject, Unknown
+from signalbox_evidence.facts.network import Endpoint, FlowLog, Peer, Route, Rule, SecurityGroup, Subnet, Via, Vpc
+from signalbox_evidence.facts.world import Fact, Subject, Unknown, untold
 from signalbox_evidence.live.deployment import Deployment, complete
 
 Row = dict[str, Any]
@@ -121,19 +124,19 @@ def flow_logs(deployment: Deployment) -> list[FlowLog]:
     ]
 
 
-def _ingress(row: Row) -> Ingress | Unknown:
+def _rule(row: Row) -> Rule | Unknown:
     ports = (row.get("FromPort"), row.get("ToPort"))
     protocol = str(row.get("IpProtocol"))
     first, last = (None, None) if protocol == "-1" else ports
     group = row.get("ReferencedGroupInfo", {}).get("GroupId")
     if group:
-        return Ingress(From.GROUP, group, protocol, first, last)
+        return Rule(Peer.GROUP, group, protocol, first, last)
     if row.get("PrefixListId"):
-        return Ingress(From.PREFIX_LIST, row["PrefixListId"], protocol, first, last)
+        return Rule(Peer.PREFIX_LIST, row["PrefixListId"], protocol, first, last)
     cidr = row.get("CidrIpv4") or row.get("CidrIpv6")
     if cidr:
-        return Ingress(From.CIDR, cidr, protocol, first, last)
-    return Unknown(f"{row.get('SecurityGroupRuleId')}: a rule with a source of no known kind")
+        return Rule(Peer.CIDR, cidr, protocol, first, last)
+    return Unknown(f"{row.get('SecurityGroupRuleId')}: a rule with a peer of no known kind")
 
 
 def _interface_user(row: Row) -> str:
@@ -172,25 +175,27 @@ def _users(deployment: Deployment) -> dict[str, set[str]]:
 
 def security_groups(deployment: Deployment) -> list[SecurityGroup]:
     rows = _in_vpcs(deployment, "ec2:DescribeSecurityGroups", "SecurityGroups")
-    names = sorted(row["GroupId"] for row in rows)
-    declared = deployment.ids(_GROUP)
-    complete("security groups", declared, names)
+    ours, vpcs_made = deployment.ids(_GROUP), deployment.made(_VPC)
+    complete("security groups", ours, [row["GroupId"] for row in rows])
+    names = sorted(row["GroupId"] for row in rows if row["GroupId"] in ours or row["VpcId"] in vpcs_made)
+    declared = deployment.made(_GROUP)
     if not names:
         return []
     filters = [{"Name": "group-id", "Values": names}]
     rules = deployment.probe.rows("ec2:DescribeSecurityGroupRules", "SecurityGroupRules", Filters=filters)
     users = _users(deployment)
-    found: list[SecurityGroup] = []
-    for name in names:
-        read = [_ingress(rule) for rule in rules if rule["GroupId"] == name and not rule["IsEgress"]]
-        unknown = next((rule for rule in read if isinstance(rule, Unknown)), None)
-        known = tuple(sorted((rule for rule in read if isinstance(rule, Ingress)), key=lambda rule: rule.text))
-        found.append(
-            SecurityGroup(
-                subject=Subject(type=_GROUP, id=name),
-                declared=name in declared,
-                ingress=unknown or known,
-                used_by=tuple(sorted(users.get(name, ()))),
-            )
+    return [
+        SecurityGroup(
+            subject=Subject(type=_GROUP, id=name),
+            declared=name in declared,
+            ingress=_rules(rules, name, egress=False),
+            egress=_rules(rules, name, egress=True),
+            used_by=tuple(sorted(users.get(name, ()))),
         )
-    return found
+        for name in names
+    ]
+
+
+def _rules(rows: list[Row], group: str, *, egress: bool) -> Fact[tuple[Rule, ...]]:
+    read = [_rule(row) for row in rows if row["GroupId"] == group and row["IsEgress"] is egress]
+    return untold(read) or tuple(sorted((rule for rule in read if isinstance(rule, Rule)), key=lambda rule: rule.text))

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from signalbox_evidence.live.reads import READS
 
 _PREFIXES = {"elbv2": "elasticloadbalancing"}
-_NAMES = {"s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock"}
+_NAMES = {
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+}
 """Where IAM's word is not the operation's."""
 
 _ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
@@ -17,6 +21,9 @@ _ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
 
 _SCOPES = {
     "backup": "arn:aws:backup:*:{account}:backup-vault:*",
+    "backup:GetBackupPlan": "arn:aws:backup:*:{account}:backup-plan:*",
+    "backup:GetBackupSelection": "arn:aws:backup:*:{account}:backup-plan:*",
+    "backup:ListBackupSelections": "arn:aws:backup:*:{account}:backup-plan:*",
     "cloudformation": "arn:aws:cloudformation:*:{account}:stack/{name}-*",
     "ecs:DescribeServices": "arn:aws:ecs:*:{account}:service/{name}-*",
     "iam:GetPolicy": "arn:aws:iam::{account}:policy/*",
@@ -25,12 +32,19 @@ _SCOPES = {
     "kms": "arn:aws:kms:*:{account}:key/*",
     "logs": "arn:aws:logs:*:{account}:log-group:*",
     "rds:DescribeDBClusterParameters": "arn:aws:rds:*:{account}:cluster-pg:*",
+    "rds:DescribeDBClusterSnapshotAttributes": "arn:aws:rds:*:{account}:cluster-snapshot:*",
+    "rds:DescribeDBClusterSnapshots": "arn:aws:rds:*:{account}:cluster:* arn:aws:rds:*:{account}:cluster-snapshot:*",
     "rds:DescribeDBClusters": "arn:aws:rds:*:{account}:cluster:*",
     "rds:DescribeDBInstances": "arn:aws:rds:*:{account}:db:*",
     "rds:DescribeDBSubnetGroups": "arn:aws:rds:*:{account}:subgrp:*",
     "s3": "arn:aws:s3:::{name}-*",
+    "wafv2:GetWebACLForResource": (
+        "arn:aws:elasticloadbalancing:*:{account}:loadbalancer/app/* arn:aws:wafv2:*:{account}:regional/webacl/*"
+    ),
 }
-"""By action, else by service. CloudFormation begins the names of what it makes with the name of the stack."""
+"""By action, else by service; two with a space between.
+
+CloudFormation begins the names of what it makes with the name of the stack."""
 
 
 def permissions(account: str, name: str) -> Mapping[str, list[str]]:
@@ -40,7 +54,8 @@ def permissions(account: str, name: str) -> Mapping[str, list[str]]:
         action = action_of(operation)
         service = action.partition(":")[0]
         scope = _SCOPES.get(action, _SCOPES.get(service, "*"))
-        found.setdefault(scope.format(account=account, name=name), []).append(action)
+        for resource in scope.format(account=account, name=name).split():
+            found.setdefault(resource, []).append(action)
     return found
 
 

@@ -130,6 +130,10 @@ class Probe:
         self._reader = reader
         self.calls = [] if calls is None else calls
 
+    @property
+    def region(self) -> str:
+        return self._reader.region
+
     def read(self, name: str, missing: Collection[str] = (), **params: Any) -> Pages:
         pages, calls = self._reader.read(name, params, missing)
         self.calls += [call for call in calls if call not in self.calls]

@@ -18,6 +18,18 @@ JUDGED = "judged"
 _GRAMMAR = {
     "application-autoscaling:DescribeScalableTargets": "ScalableTargets[ResourceId ScalableDimension MinCapacity]",
     "backup:GetBackupVaultAccessPolicy": "BackupVaultName BackupVaultArn Policy",
+    "application-autoscaling:DescribeScheduledActions": (
+        "ScheduledActions[ResourceId ScalableDimension Schedule ScalableTargetAction[MinCapacity]]"
+    ),
+    "backup:DescribeBackupVault": (
+        "BackupVaultName BackupVaultArn EncryptionKeyArn CreationDate Locked MinRetentionDays LockDate"
+    ),
+    "backup:GetBackupPlan": (
+        "BackupPlanId BackupPlanArn BackupPlan[Rules[RuleName ScheduleExpression TargetBackupVaultName"
+        " Lifecycle[DeleteAfterDays] CopyActions[DestinationBackupVaultArn]]]"
+    ),
+    "backup:GetBackupSelection": "BackupPlanId SelectionId BackupSelection[Resources]",
+    "backup:ListBackupSelections": "BackupSelectionsList[SelectionId SelectionName]",
     "cloudformation:DescribeStacks": "Stacks[StackName StackId StackStatus EnableTerminationProtection]",
     "cloudformation:GetTemplate": "",  # judged as a template, whose digest is in the report; the answer is not kept
     "cloudformation:ListStackResources": (
@@ -84,10 +96,17 @@ _GRAMMAR = {
     "kms:GetKeyRotationStatus": "KeyRotationEnabled RotationPeriodInDays",
     "logs:DescribeLogGroups": "logGroups[logGroupName arn kmsKeyId retentionInDays]",
     "rds:DescribeDBClusterParameters": "Parameters[ParameterName ParameterValue Source]",
+    "rds:DescribeDBClusterSnapshotAttributes": (
+        "DBClusterSnapshotAttributesResult[DBClusterSnapshotAttributes[AttributeName AttributeValues]]"
+    ),
+    "rds:DescribeDBClusterSnapshots": (
+        "DBClusterSnapshots[DBClusterSnapshotIdentifier DBClusterSnapshotArn SnapshotType StorageEncrypted KmsKeyId]"
+    ),
     "rds:DescribeDBClusters": (
         "DBClusters[DBClusterIdentifier DBClusterArn StorageEncrypted KmsKeyId BackupRetentionPeriod"
-        " PreferredBackupWindow DeletionProtection Port DBSubnetGroup DBClusterParameterGroup ClusterCreateTime"
-        " EarliestRestorableTime LatestRestorableTime MultiAZ VpcSecurityGroups[VpcSecurityGroupId Status]"
+        " PreferredBackupWindow DeletionProtection IAMDatabaseAuthenticationEnabled Port DBSubnetGroup"
+        " DBClusterParameterGroup ClusterCreateTime EarliestRestorableTime LatestRestorableTime MultiAZ"
+        " VpcSecurityGroups[VpcSecurityGroupId Status]"
         " DBClusterMembers[DBInstanceIdentifier IsClusterWriter DBClusterParameterGroupStatus PromotionTier]]"
     ),
     "rds:DescribeDBInstances": (
@@ -95,12 +114,22 @@ _GRAMMAR = {
         " AvailabilityZone]"
     ),
     "rds:DescribeDBSubnetGroups": "DBSubnetGroups[DBSubnetGroupName VpcId Subnets[SubnetIdentifier]]",
+    "s3:GetBucketEncryption": (
+        "ServerSideEncryptionConfiguration[Rules[ApplyServerSideEncryptionByDefault[SSEAlgorithm KMSMasterKeyID]]]"
+    ),
     "s3:GetBucketOwnershipControls": "OwnershipControls[Rules[ObjectOwnership]]",
     "s3:GetBucketPolicy": "Policy",
+    "s3:GetBucketTagging": "TagSet[Key Value]",
+    "s3:GetBucketVersioning": "Status",
+    "s3:GetObjectLockConfiguration": "ObjectLockConfiguration[ObjectLockEnabled Rule[DefaultRetention[Mode Days]]]",
     "s3:GetPublicAccessBlock": (
         "PublicAccessBlockConfiguration[BlockPublicAcls BlockPublicPolicy IgnorePublicAcls RestrictPublicBuckets]"
     ),
     "sts:GetCallerIdentity": "Account Arn UserId",
+    "wafv2:GetWebACLForResource": (
+        "WebACL[Name ARN Rules[Name Action OverrideAction Statement[ManagedRuleGroupStatement[VendorName Name]"
+        " RateBasedStatement[Limit]]]]"
+    ),
 }
 
 _TOKEN = re.compile(r"([A-Za-z0-9]+!?)|(\[)|(\])")

@@ -3,9 +3,18 @@
 import json
 from typing import Any  # API answers are free JSON
 
+from signalbox_evidence.errors import ReadFailed
 from signalbox_evidence.facts.policy import Statement, statements
-from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, LogGroup, Stack, StorePolicy
-from signalbox_evidence.facts.world import Subject
+from signalbox_evidence.facts.storage import (
+    IRREPLACEABLE,
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    LogGroup,
+    Stack,
+    StorePolicy,
+)
+from signalbox_evidence.facts.world import Fact, Subject, Unknown
 from signalbox_evidence.live.deployment import Deployment, complete
 
 _BUCKET, _VAULT, _LOG_GROUP = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::Logs::LogGroup"
@@ -39,12 +48,58 @@ def bucket_access(deployment: Deployment) -> list[BucketAccess]:
     return found
 
 
+def _data_class(deployment: Deployment, name: str) -> str | None:
+    tags = deployment.probe.rows("s3:GetBucketTagging", "TagSet", missing=["NoSuchTagSet"], Bucket=name)
+    return next((tag["Value"] for tag in tags if tag["Key"] == "data-class"), None)
+
+
+def bucket_locks(deployment: Deployment) -> list[BucketLock]:
+    found: list[BucketLock] = []
+    for name in deployment.ids(_BUCKET):
+        pages = deployment.probe.read(
+            "s3:GetObjectLockConfiguration", missing=["ObjectLockConfigurationNotFoundError"], Bucket=name
+        )
+        lock: dict[str, Any] = pages[0].get("ObjectLockConfiguration", {}) if pages else {}
+        default: dict[str, Any] = lock.get("Rule", {}).get("DefaultRetention", {})
+        found.append(
+            BucketLock(
+                bucket=_bucket(name),
+                data_class=_data_class(deployment, name),
+                mode=default.get("Mode"),
+                days=default.get("Days"),
+            )
+        )
+    return found
+
+
+def bucket_encryptions(deployment: Deployment) -> list[BucketEncryption]:
+    found: list[BucketEncryption] = []
+    for name in deployment.ids(_BUCKET):
+        pages = deployment.probe.read(
+            "s3:GetBucketEncryption", missing=["ServerSideEncryptionConfigurationNotFoundError"], Bucket=name
+        )
+        rules: list[dict[str, Any]] = pages[0]["ServerSideEncryptionConfiguration"]["Rules"] if pages else []
+        default: dict[str, str] = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        key = default.get("KMSMasterKeyID")
+        versions = deployment.probe.read("s3:GetBucketVersioning", Bucket=name)
+        found.append(
+            BucketEncryption(
+                bucket=_bucket(name),
+                data_class=_data_class(deployment, name),
+                algorithm=default.get("SSEAlgorithm"),
+                key_id=key.rpartition("/")[2] if key else None,
+                versioning=versions[0].get("Status"),
+            )
+        )
+    return found
+
+
 def _policy(pages: list[dict[str, Any]]) -> tuple[Statement, ...]:
     return statements(json.loads(pages[0]["Policy"])) if pages else ()
 
 
 def store_policies(deployment: Deployment) -> list[StorePolicy]:
-    probe = deployment.probe
+    probe, names = deployment.probe, deployment.ids(_VAULT)
     buckets = [
         StorePolicy(
             store=_bucket(name),
@@ -52,18 +107,17 @@ def store_policies(deployment: Deployment) -> list[StorePolicy]:
         )
         for name in deployment.ids(_BUCKET)
     ]
-    vaults = [
-        StorePolicy(
-            store=Subject(type=_VAULT, id=name),
-            statements=_policy(
-                probe.read(
-                    "backup:GetBackupVaultAccessPolicy", missing=["ResourceNotFoundException"], BackupVaultName=name
-                )
-            ),
-        )
-        for name in deployment.ids(_VAULT)
-    ]
+    vaults = [StorePolicy(store=Subject(type=_VAULT, id=it), statements=_of_vault(deployment, it)) for it in names]
     return buckets + vaults
+
+
+def _of_vault(deployment: Deployment, name: str) -> Fact[tuple[Statement, ...]]:
+    """A failed read is of the vault alone: the other policies can be told all the same."""
+    operation, none = "backup:GetBackupVaultAccessPolicy", ["ResourceNotFoundException"]
+    try:
+        return _policy(deployment.probe.read(operation, missing=none, BackupVaultName=name))
+    except ReadFailed as error:
+        return Unknown(str(error))
 
 
 def log_groups(deployment: Deployment) -> list[LogGroup]:

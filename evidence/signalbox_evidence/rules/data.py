@@ -3,10 +3,20 @@
 from collections.abc import Iterator
 
 from signalbox_evidence.catalogue import Mode, Params
+from signalbox_evidence.facts.backup import Snapshot, Vault
 from signalbox_evidence.facts.database import Cluster
 from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
-from signalbox_evidence.facts.storage import BucketAccess, LogGroup, StorePolicy
+from signalbox_evidence.facts.storage import (
+    ACCESS_LOGS,
+    DATA_CLASSES,
+    RECORDS,
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    LogGroup,
+    StorePolicy,
+)
 from signalbox_evidence.facts.world import Fact, Subject, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
@@ -140,6 +150,82 @@ def buckets_block_public_access(world: World, _: Params) -> Iterator[Finding]:
         yield expect(access.bucket, owner, access.ownership, _OWNED, lambda it: it == _OWNED)
 
 
+def _says_what_it_keeps(bucket: Subject, data_class: Fact[str]) -> Finding:
+    wanted = f"a tag data-class, one of {list(DATA_CLASSES)}"
+    return expect(bucket, Attribute(_BUCKET, "Tags"), data_class, wanted, lambda it: it in DATA_CLASSES)
+
+
+def buckets_are_encrypted_and_versioned(world: World, _: Params) -> Iterator[Finding]:
+    keys = {key.subject.id for key in world.all(Key)}
+    for it in world.all(BucketEncryption):
+        yield _says_what_it_keeps(it.bucket, it.data_class)
+        allowed = ("aws:kms", "AES256") if it.data_class == ACCESS_LOGS else ("aws:kms",)
+        algorithm = Attribute(_BUCKET, "BucketEncryption.SSEAlgorithm")
+        yield expect(
+            it.bucket, algorithm, it.algorithm, " or ".join(allowed), lambda found, all_=allowed: found in all_
+        )
+        if it.algorithm == "aws:kms":
+            key = Attribute(_BUCKET, "BucketEncryption.KMSMasterKeyID")
+            yield expect(it.bucket, key, it.key_id, "a key of this deployment", lambda found: found in keys)
+        versions = Attribute(_BUCKET, "VersioningConfiguration.Status")
+        yield expect(it.bucket, versions, it.versioning, "Enabled", lambda found: found == "Enabled")
+
+
+def records_are_locked(world: World, params: Params) -> Iterator[Finding]:
+    days = params.number("lock_days")
+    locks = world.all(BucketLock)
+    if not any(lock.data_class == RECORDS for lock in locks):
+        return
+    for lock in locks:
+        yield _says_what_it_keeps(lock.bucket, lock.data_class)
+        if lock.data_class == RECORDS:
+            retention = "ObjectLockConfiguration.Rule.DefaultRetention"
+            mode = Attribute(_BUCKET, f"{retention}.Mode")
+            yield expect(lock.bucket, mode, lock.mode, "COMPLIANCE", lambda it: it == "COMPLIANCE")
+            wanted = f"at least {days} days"
+            yield expect(lock.bucket, Attribute(_BUCKET, f"{retention}.Days"), lock.days, wanted, lambda it: it >= days)
+
+
+def _refuses(statements: tuple[Statement, ...], condition: str) -> bool:
+    return any(
+        not it.allow
+        and condition in it.condition_keys
+        and any(principal.value == "*" for principal in it.principals)
+        and it.actions == ("s3:*",)
+        and not it.not_action
+        for it in statements
+    )
+
+
+def buckets_refuse_plain_text(world: World, _: Params) -> Iterator[Finding]:
+    for policy in world.all(StorePolicy):
+        if policy.store.type != _BUCKET:
+            continue
+        statements = policy.statements
+        missing: Fact[list[str]]
+        if isinstance(statements, tuple):
+            missing = [name for name in ("aws:securetransport", "s3:tlsversion") if not _refuses(statements, name)]
+        else:
+            missing = statements
+        attribute = Attribute("AWS::S3::BucketPolicy", "PolicyDocument")
+        yield expect(policy.store, attribute, missing, "everybody is refused without TLS, and below TLS 1.2", _empty)
+
+
+def backups_are_ours_alone(world: World, _: Params) -> Iterator[Finding]:
+    keys = {key.subject.id for key in world.all(Key)}
+    for vault in world.all(Vault):
+        attribute = Attribute("AWS::Backup::BackupVault", "EncryptionKeyArn")
+        yield expect(vault.subject, attribute, vault.key_id, "a key of this deployment", lambda it: it in keys)
+    if world.mode is Mode.LIVE:
+        for snapshot in world.all(Snapshot):
+            encrypted = Attribute(snapshot.subject.type, "StorageEncrypted")
+            yield expect(snapshot.subject, encrypted, snapshot.encrypted, "true", is_true)
+            key = Attribute(snapshot.subject.type, "KmsKeyId")
+            yield expect(snapshot.subject, key, snapshot.key_id, "a key of this deployment", lambda it: it in keys)
+            shared = Attribute(snapshot.subject.type, "restore")
+            yield expect(snapshot.subject, shared, snapshot.shared_with, "nobody else", lambda it: not it)
+
+
 def _is_foreign(principal: Principal, statement: Statement, own: set[str]) -> bool:
     if principal.kind == "Service":
         return False
@@ -180,6 +266,10 @@ RULES = {
     "DAT-04": key_policies_are_tight,
     "DAT-05": keys_are_kept,
     "DAT-08": log_groups_are_encrypted,
+    "DAT-09": buckets_are_encrypted_and_versioned,
     "DAT-10": buckets_block_public_access,
+    "DAT-11": buckets_refuse_plain_text,
     "DAT-12": no_foreign_principals,
+    "DAT-13": records_are_locked,
+    "DAT-14": backups_are_ours_alone,
 }

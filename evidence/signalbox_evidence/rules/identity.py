@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from signalbox_evidence.catalogue import Params
 from signalbox_evidence.facts.compute import Service
+from signalbox_evidence.facts.database import Cluster
 from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
 from signalbox_evidence.facts.world import Fact, World
-from signalbox_evidence.finding import Attribute, Finding, expect, is_false
+from signalbox_evidence.finding import Attribute, Finding, expect, is_false, is_true
 
 _ROLE = "AWS::IAM::Role"
 _SOURCES = {"aws:sourceaccount", "aws:sourcearn"}
@@ -84,8 +85,15 @@ def no_shell_into_tasks(world: World, _: Params) -> Iterator[Finding]:
         yield expect(service.subject, attribute, service.exec_enabled, "false", is_false)
 
 
+def database_logins_are_of_iam(world: World, _: Params) -> Iterator[Finding]:
+    for cluster in world.all(Cluster):
+        attribute = Attribute("AWS::RDS::DBCluster", "EnableIAMDatabaseAuthentication")
+        yield expect(cluster.subject, attribute, cluster.iam_authentication, "true", is_true)
+
+
 RULES = {
     "IAM-01": roles_hold_least_privilege,
     "IAM-03": trust_is_exact,
+    "IAM-07": database_logins_are_of_iam,
     "IAM-08": no_shell_into_tasks,
 }

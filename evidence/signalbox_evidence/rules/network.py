@@ -8,17 +8,19 @@ from signalbox_evidence.facts.compute import Service
 from signalbox_evidence.facts.database import Cluster, Instance
 from signalbox_evidence.facts.edge import LoadBalancer
 from signalbox_evidence.facts.identity import RolePermissions
-from signalbox_evidence.facts.network import Endpoint, FlowLog, From, Ingress, SecurityGroup, Subnet, Via, Vpc
+from signalbox_evidence.facts.network import Endpoint, FlowLog, Peer, Rule, SecurityGroup, Subnet, Via, Vpc
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL, Principal, Statement
 from signalbox_evidence.facts.storage import LogGroup
-from signalbox_evidence.facts.world import Fact, Subject, Unknown, World
+from signalbox_evidence.facts.world import BroughtAlong, Fact, Subject, Unknown, World, untold
 from signalbox_evidence.finding import Attribute, Finding, expect, is_false, is_true
 
 _GROUP = "AWS::EC2::SecurityGroup"
 _SUBNET = "AWS::EC2::Subnet"
 _TASKS = {"AWS::ECS::Service", "AWS::ECS::Task"}
 _LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+_ENDPOINT = "AWS::EC2::VPCEndpoint"
 _EDGE_PORTS = (80, 443)
+_HTTPS = 443
 
 
 def _task_groups(groups: list[SecurityGroup]) -> set[str]:
@@ -30,13 +32,13 @@ def _task_groups(groups: list[SecurityGroup]) -> set[str]:
         and isinstance(group.used_by, tuple)
         and set(group.used_by) <= _TASKS
         and isinstance(group.ingress, tuple)
-        and not any(rule.is_from_outside for rule in group.ingress)
+        and not any(rule.is_of_outside for rule in group.ingress)
     }
 
 
-def _is_of_a_task(rule: Ingress, tasks: set[str], port: int) -> bool:
+def _is_of_a_task(rule: Rule, tasks: set[str], port: int) -> bool:
     return (
-        rule.source is From.GROUP
+        rule.peer is Peer.GROUP
         and rule.value in tasks
         and rule.protocol in ("tcp", "6")
         and rule.from_port == rule.to_port == port
@@ -65,8 +67,8 @@ def _all_in(groups: dict[str, SecurityGroup]) -> Callable[[tuple[str, ...]], boo
 def _reach(group: SecurityGroup, tasks: set[str], port: int) -> Iterator[Finding]:
     attribute = Attribute(_GROUP, "SecurityGroupIngress")
     rules = group.ingress
-    strangers: Fact[list[Ingress]]
-    ours: Fact[list[Ingress]]
+    strangers: Fact[list[Rule]]
+    ours: Fact[list[Rule]]
     if isinstance(rules, tuple):
         strangers = [rule for rule in rules if not _is_of_a_task(rule, tasks, port)]
         ours = [rule for rule in rules if _is_of_a_task(rule, tasks, port)]
@@ -112,6 +114,50 @@ def database_is_not_public(world: World, _: Params) -> Iterator[Finding]:
         yield expect(instance.subject, attribute, instance.public, "false", is_false)
 
 
+def _is_tcp(rule: Rule, port: Fact[int]) -> bool:
+    return rule.protocol in ("tcp", "6") and rule.from_port == rule.to_port == port
+
+
+def _ways_out(group: SecurityGroup, allowed: dict[str, Fact[int]], given: set[str]) -> Fact[list[Rule]]:
+    """Rules that lead elsewhere than to `allowed` (a port by the group it leads to) and to S3.
+
+    Whether a group of `given` is worn by endpoints alone, only the account tells.
+    """
+    if not isinstance(group.egress, tuple):
+        return group.egress
+    ways = [rule for rule in group.egress if not rule.matches_nobody]
+    strangers = [
+        rule
+        for rule in ways
+        if not (rule.peer is Peer.GROUP and rule.value in allowed and _is_tcp(rule, allowed[rule.value]))
+        and not (rule.peer is Peer.PREFIX_LIST and _is_tcp(rule, _HTTPS))
+        and not (rule.value in given and _is_tcp(rule, _HTTPS))
+    ]
+    return strangers or next((BroughtAlong(rule.value) for rule in ways if rule.value in given), strangers)
+
+
+def tasks_go_where_they_must(world: World, _: Params) -> Iterator[Finding]:
+    groups = {group.subject.id: group for group in world.all(SecurityGroup)}
+    allowed: dict[str, Fact[int]] = {name: _HTTPS for name, it in groups.items() if it.used_by == (_ENDPOINT,)}
+    for cluster in world.all(Cluster):
+        if isinstance(cluster.security_groups, tuple):
+            allowed |= dict.fromkeys(cluster.security_groups, cluster.port)
+    given = {name for name, it in groups.items() if isinstance(it.used_by, BroughtAlong)}
+    for service in world.all(Service):
+        worn = service.security_groups
+        attribute = Attribute("AWS::ECS::Service", "NetworkConfiguration.AwsvpcConfiguration.SecurityGroups")
+        yield expect(service.subject, attribute, worn, "security groups of this network", _all_in(groups))
+        for name in worn if isinstance(worn, tuple) else ():
+            if name in groups:
+                out = _ways_out(groups[name], allowed, given)
+                wanted = "out to the database, to private endpoints and to S3's prefix list alone"
+                yield expect(groups[name].subject, Attribute(_GROUP, "SecurityGroupEgress"), out, wanted, _none)
+
+
+def _none(rules: list[Rule]) -> bool:
+    return not rules
+
+
 def tasks_are_private(world: World, _: Params) -> Iterator[Finding]:
     for service in world.all(Service):
         address = Attribute("AWS::ECS::Service", "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp")
@@ -130,15 +176,15 @@ def tasks_are_private(world: World, _: Params) -> Iterator[Finding]:
             )
 
 
-def _is_edge(rule: Ingress) -> bool:
+def _is_edge(rule: Rule) -> bool:
     return rule.protocol in ("tcp", "6") and rule.from_port == rule.to_port and rule.from_port in _EDGE_PORTS
 
 
 def only_the_edge_is_open(world: World, _: Params) -> Iterator[Finding]:
     for group in world.all(SecurityGroup):
         rules = group.ingress
-        outside: Fact[list[Ingress]]
-        outside = [rule for rule in rules if rule.is_from_outside] if isinstance(rules, tuple) else rules
+        outside: Fact[list[Rule]]
+        outside = [rule for rule in rules if rule.is_of_outside] if isinstance(rules, tuple) else rules
         yield expect(
             group.subject,
             Attribute(_GROUP, "SecurityGroupIngress"),
@@ -161,7 +207,7 @@ def traffic_is_logged(world: World, params: Params) -> Iterator[Finding]:
     flow_logs, groups = world.all(FlowLog), world.all(LogGroup)
     for vpc in world.all(Vpc):
         covering = [log for log in flow_logs if log.resource_id == vpc.subject.id]
-        seen: list[str] = [str(log.traffic) for log in covering]
+        seen: Fact[list[str]] = untold(log.traffic for log in covering) or [str(log.traffic) for log in covering]
         attribute = Attribute("AWS::EC2::FlowLog", "TrafficType")
         yield expect(vpc.subject, attribute, seen, "a flow log of ALL traffic", lambda it: "ALL" in it)
         for log in covering:
@@ -191,8 +237,7 @@ def tiers_span_zones(world: World, params: Params) -> Iterator[Finding]:
         found: Fact[list[str]]
         if isinstance(names, tuple):
             read = [zones.get(item, Unknown(f"subnet {item} is not known")) for item in names]
-            unknown = next((zone for zone in read if isinstance(zone, Unknown)), None)
-            found = unknown or sorted({str(zone) for zone in read if zone is not None})
+            found = untold(read) or sorted({str(zone) for zone in read if zone is not None})
         else:
             found = names
         wanted = f"subnets in at least {least} zones"
@@ -247,6 +292,7 @@ RULES = {
     "NET-02": database_subnets_lead_nowhere,
     "NET-03": database_is_not_public,
     "NET-04": tasks_are_private,
+    "NET-05": tasks_go_where_they_must,
     "NET-06": only_the_edge_is_open,
     "NET-08": traffic_is_logged,
     "NET-10": tiers_span_zones,

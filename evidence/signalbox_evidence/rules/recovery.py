@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from signalbox_evidence.catalogue import Mode, Params
+from signalbox_evidence.facts.backup import BackedUp, BackupPlan, BackupRule, Region, Vault
 from signalbox_evidence.facts.compute import Running, Service
 from signalbox_evidence.facts.database import Cluster, Instance, RestoreWindow
 from signalbox_evidence.facts.edge import LoadBalancerProtection
 from signalbox_evidence.facts.network import Subnet
 from signalbox_evidence.facts.storage import Kept, Stack
-from signalbox_evidence.facts.world import Fact, Unknown, World
+from signalbox_evidence.facts.world import Fact, World, untold
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
 _CLUSTER = "AWS::RDS::DBCluster"
+_PLAN_RULES = Attribute("AWS::Backup::BackupPlan", "BackupPlan.BackupPlanRule")
+_VAULT = "AWS::Backup::BackupVault"
 _SERVICE = "AWS::ECS::Service"
 _FULL_HEALTH = 100
 
@@ -55,12 +58,52 @@ def _zones(world: World, names: Fact[tuple[str, ...]]) -> Fact[list[str]]:
     if not isinstance(names, tuple):
         return names
     found = [subnet.zone for subnet in world.all(Subnet) if subnet.subject.id in names]
-    unknown = next((zone for zone in found if isinstance(zone, Unknown)), None)
-    return unknown or sorted({str(zone) for zone in found if zone is not None})
+    return untold(found) or sorted({str(zone) for zone in found if zone is not None})
 
 
 def _two(items: list[str] | list[int]) -> bool:
     return len(items) > 1
+
+
+def backups_are_independent(world: World, params: Params) -> Iterator[Finding]:
+    days = params.number("retention_days")
+    plans = world.all(BackupPlan)
+    known = {plan.plan.id for plan in plans}
+    for backed_up in world.all(BackedUp):
+        selection = Attribute("AWS::Backup::BackupSelection", "Resources")
+        wanted = "selected by name by a plan of this deployment"
+        yield expect(backed_up.cluster, selection, backed_up.plans, wanted, lambda it: bool(set(it) & known))
+    for plan in plans:
+        wanted = f"on every day, kept for {days} days at least"
+        yield expect(plan.plan, _PLAN_RULES, plan.rules, wanted, lambda it: any(_is_enough(rule, days) for rule in it))
+
+
+def _is_enough(rule: BackupRule, days: int) -> bool:
+    return rule.is_daily and rule.keep_days >= days
+
+
+def vaults_are_locked(world: World, params: Params) -> Iterator[Finding]:
+    days = params.number("min_days")
+    for vault in world.all(Vault):
+        lock = "LockConfiguration"
+        least = Attribute(_VAULT, f"{lock}.MinRetentionDays")
+        yield expect(vault.subject, least, vault.min_days, f"at least {days} days", lambda it: it >= days)
+        grace = Attribute(_VAULT, f"{lock}.ChangeableForDays")
+        wanted = "a number of days, after which nobody takes the lock off"
+        yield expect(vault.subject, grace, vault.grace_days, wanted, lambda it: it > 0)
+
+
+def backups_leave_the_region(world: World, _: Params) -> Iterator[Finding]:
+    regions = {region.name for region in world.all(Region)}
+    if len(regions) > 1:
+        for plan in world.all(BackupPlan):
+            others = regions - {plan.region}
+            wanted = f"each backup copied to one of {sorted(others)}"
+            yield expect(plan.plan, _PLAN_RULES, plan.rules, wanted, lambda it, there=others: _leave(it, there))
+
+
+def _leave(rules: tuple[BackupRule, ...], regions: set[str]) -> bool:
+    return bool(rules) and all(set(rule.copied_to) & regions for rule in rules)
 
 
 def database_survives_a_zone(world: World, _: Params) -> Iterator[Finding]:
@@ -75,8 +118,7 @@ def database_survives_a_zone(world: World, _: Params) -> Iterator[Finding]:
         # a template that names no zones leaves the spreading to Aurora, which the account then shows
         named = [member.zone for member in members if member.zone is not None]
         if world.mode is Mode.LIVE or named:
-            unknown = next((zone for zone in named if isinstance(zone, Unknown)), None)
-            zones = unknown or sorted({str(zone) for zone in named})
+            zones = untold(named) or sorted({str(zone) for zone in named})
             place = Attribute("AWS::RDS::DBInstance", "AvailabilityZone")
             yield expect(cluster.subject, place, zones, "instances in two zones", _two)
 
@@ -124,6 +166,9 @@ def stateful_resources_are_kept(world: World, _: Params) -> Iterator[Finding]:
 RULES = {
     "BCP-01": backups_are_kept_long_enough,
     "BCP-02": restore_window_is_open,
+    "BCP-03": backups_are_independent,
+    "BCP-04": vaults_are_locked,
+    "BCP-05": backups_leave_the_region,
     "BCP-07": database_survives_a_zone,
     "BCP-08": service_survives_a_task,
     "BCP-09": deletion_is_refused,

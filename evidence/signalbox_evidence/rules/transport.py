@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from signalbox_evidence.catalogue import Mode, Params
 from signalbox_evidence.facts.compute import Container, Service
 from signalbox_evidence.facts.database import ForcedTls
-from signalbox_evidence.facts.edge import Action, Listener, LoadBalancer, TargetGroup
+from signalbox_evidence.facts.edge import Action, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
 from signalbox_evidence.facts.world import Fact, Unknown, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
 _LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 _TARGETS = "AWS::ElasticLoadBalancingV2::TargetGroup"
+_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 _TLS = ("HTTPS", "TLS")
 _PLAIN_PORT = 80
 _REDIRECT = Action("redirect", protocol="HTTPS", port="443", code="HTTP_301")
@@ -27,7 +28,7 @@ def edge_speaks_modern_tls(world: World, params: Params) -> Iterator[Finding]:
     for balancer in world.all(LoadBalancer):
         own = [item for item in listeners if item.load_balancer_id == balancer.subject.id and not _is_plain(item)]
         ports = [f"{item.protocol} {item.port}" for item in own]
-        attribute = Attribute("AWS::ElasticLoadBalancingV2::LoadBalancer", "Listeners")
+        attribute = Attribute(_BALANCER, "Listeners")
         yield expect(balancer.subject, attribute, ports, "at least one TLS listener", bool)
     for listener in listeners:
         if _is_plain(listener):
@@ -74,9 +75,19 @@ def database_refuses_plaintext(world: World, _: Params) -> Iterator[Finding]:
             yield expect(container.subject, attribute, mode, "PGSSLMODE verify-full", lambda it: it == "verify-full")
 
 
+def edge_drops_broken_requests(world: World, params: Params) -> Iterator[Finding]:
+    modes = params.words("desync_modes")
+    for it in world.all(LoadBalancerProtection):
+        headers = Attribute(_BALANCER, "routing.http.drop_invalid_header_fields.enabled")
+        yield expect(it.load_balancer, headers, it.drops_invalid_headers, "true", is_true)
+        desync = Attribute(_BALANCER, "routing.http.desync_mitigation_mode")
+        yield expect(it.load_balancer, desync, it.desync_mode, f"one of {modes}", lambda mode: mode in modes)
+
+
 RULES = {
     "TLS-01": edge_speaks_modern_tls,
     "TLS-02": plain_http_only_redirects,
     "TLS-03": targets_are_reached_by_tls,
     "TLS-04": database_refuses_plaintext,
+    "TLS-08": edge_drops_broken_requests,
 }

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from signalbox_evidence.catalogue import Params
 from signalbox_evidence.facts.compute import Container
+from signalbox_evidence.facts.edge import Firewall
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL
 from signalbox_evidence.facts.world import Fact, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_false, is_true
 
 _TASK = "AWS::ECS::TaskDefinition"
+_ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
 _IMAGE = re.compile(r"(?P<account>\d{12}|\$\{AWS::AccountId\})\.dkr\.ecr\.[^/]+/[^@]+@sha256:[0-9a-f]{64}")
 _NOT_ROOT = re.compile(r"[1-9]\d*(:[1-9]\d*)?")
 
@@ -50,8 +52,22 @@ def environment_holds_no_secret(world: World, _: Params) -> Iterator[Finding]:
         yield expect(container.subject, attribute, found, "no value that looks like a secret", lambda it: not it)
 
 
+def edge_has_a_firewall(world: World, params: Params) -> Iterator[Finding]:
+    wanted = set(params.words("rule_groups"))
+    for firewall in world.all(Firewall):
+        subject = firewall.load_balancer
+        yield expect(subject, Attribute(_ASSOCIATION, "WebACLArn"), firewall.acl, "a web ACL", bool)
+        if firewall.acl is not None:
+            groups = Attribute("AWS::WAFv2::WebACL", "Rules.ManagedRuleGroupStatement")
+            said = f"that block: {sorted(wanted)}"
+            yield expect(subject, groups, firewall.groups, said, lambda it: wanted <= set(it))
+            rate = Attribute("AWS::WAFv2::WebACL", "Rules.RateBasedStatement")
+            yield expect(subject, rate, firewall.rate_limited, "floods of one address are blocked", is_true)
+
+
 RULES = {
     "WRK-01": images_are_pinned,
     "WRK-02": containers_are_confined,
     "WRK-03": environment_holds_no_secret,
+    "WRK-10": edge_has_a_firewall,
 }

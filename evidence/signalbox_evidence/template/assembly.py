@@ -5,16 +5,21 @@ is refused rather than skipped.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast  # templates are free JSON
+from typing import Any, Literal, cast, get_args  # templates are free JSON
+
+from pydantic import TypeAdapter, ValidationError
 
 from signalbox_evidence.canonical import digest
 from signalbox_evidence.catalogue import Frozen
 from signalbox_evidence.errors import BadInput
 
 Json = dict[str, Any]
+
+_Given = Literal["AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC", "AWS::KMS::Key"]
+"""What a deployment may be given; any other id that no template declares is a stranger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,11 @@ class StackTemplate:
     @property
     def resources(self) -> Mapping[str, Json]:
         return self.body.get("Resources", {})
+
+    @property
+    def brought_along(self) -> Mapping[str, list[str]]:
+        """Ids, or ARNs of keys, by resource type: what the stack's metadata says the deployment was given."""
+        return self.body.get("Metadata", {}).get("Signalbox", {}).get("BroughtAlong", {})
 
 
 class ToolFinding(Frozen):
@@ -63,6 +73,18 @@ class Assembly:
     stacks: tuple[StackTemplate, ...]
     validation: Validation
 
+    def brought_along(self, *, region: str | None) -> Mapping[str, list[str]]:
+        """Ids by resource type, of the stacks of one region."""
+        return _united(stack.brought_along for stack in self.stacks if stack.region == region)
+
+
+def _united(tables: Iterable[Mapping[str, list[str]]]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for table in tables:
+        for type_name, ids in table.items():
+            found.setdefault(type_name, []).extend(ids)
+    return found
+
 
 def _json(path: Path) -> tuple[Json, str]:
     try:
@@ -85,6 +107,11 @@ def _environment(text: str) -> tuple[str | None, str | None]:
 
 def refuse_what_hides(body: Json, where: str) -> None:
     """Raise BadInput for a template that would hide resources from the controls."""
+    given: object = body.get("Metadata", {}).get("Signalbox", {}).get("BroughtAlong", {})
+    try:
+        TypeAdapter(dict[_Given, list[str]]).validate_python(given, strict=True)
+    except ValidationError as error:
+        raise BadInput(f"{where}: BroughtAlong: wanted lists of ids by {get_args(_Given)}, got {given}") from error
     if "Transform" in body:
         raise BadInput(f"{where}: has a Transform, whose result only CloudFormation knows")
     for logical_id, resource in body.get("Resources", {}).items():

@@ -3,21 +3,31 @@
 from typing import Any, cast  # template values are free JSON
 
 from signalbox_evidence.facts.compute import Container, Service, Variable
-from signalbox_evidence.facts.world import Fact, Subject, Unknown
+from signalbox_evidence.facts.world import Fact, Subject, Unknown, untold
 from signalbox_evidence.secrets import PUBLIC_VARIABLES, resembles
-from signalbox_evidence.template.resources import SAFE_DEFAULTS, Resource, Resources, boolean, text, texts
+from signalbox_evidence.template.resources import SAFE_DEFAULTS, Resource, Resources, boolean, number, text, texts
 
 _AWSVPC = "NetworkConfiguration.AwsvpcConfiguration"
 _TASK = "AWS::ECS::TaskDefinition"
 
 
 def _desired(resources: Resources, service: Resource) -> Fact[int]:
-    """Autoscaling's floor where there is autoscaling, else the desired count."""
+    """Autoscaling's floor where there is autoscaling, the lowest of any hour; else the desired count."""
     for target in resources.of("AWS::ApplicationAutoScaling::ScalableTarget"):
         scaled = str(target.get("ResourceId"))
         if f"${{{service.id}." in scaled:
-            return target.number("MinCapacity")
+            return _floor(target)
     return service.number("DesiredCount")
+
+
+def _floor(target: Resource) -> Fact[int]:
+    scheduled = target.get("ScheduledActions")
+    if isinstance(scheduled, Unknown):
+        return scheduled
+    actions = [it.get("ScalableTargetAction", {}) for it in cast("list[dict[str, Any]]", scheduled or [])]
+    written = [action.get("MinCapacity") for action in actions]
+    floors = [target.number("MinCapacity"), *(number(it, target.id) for it in written if it is not None)]
+    return untold(floors) or min((it for it in floors if isinstance(it, int)), default=None)
 
 
 def services(resources: Resources) -> list[Service]:

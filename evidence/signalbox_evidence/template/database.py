@@ -31,6 +31,7 @@ def clusters(resources: Resources) -> list[Cluster]:
             retention_days=cluster.number("BackupRetentionPeriod"),
             backup_window=cluster.text("PreferredBackupWindow"),
             deletion_protection=cluster.boolean("DeletionProtection"),
+            iam_authentication=cluster.boolean("EnableIAMDatabaseAuthentication"),
             port=_port(cluster),
             security_groups=cluster.texts("VpcSecurityGroupIds"),
             subnets=_subnets(resources, cluster),

@@ -2,9 +2,17 @@
 
 from typing import Any, cast  # template values are free JSON
 
-from signalbox_evidence.facts.edge import Action, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
+from signalbox_evidence.facts.edge import (
+    Action,
+    Firewall,
+    Listener,
+    LoadBalancer,
+    LoadBalancerProtection,
+    TargetGroup,
+    read_acl_rules,
+)
 from signalbox_evidence.facts.world import Fact, Unknown
-from signalbox_evidence.template.resources import Resource, Resources, boolean
+from signalbox_evidence.template.resources import Resource, Resources, boolean, text
 
 _LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
@@ -24,13 +32,39 @@ def _attribute(balancer: Resource, key: str) -> Any:
 
 
 def protections(resources: Resources) -> list[LoadBalancerProtection]:
-    key = "deletion_protection.enabled"
     return [
         LoadBalancerProtection(
-            load_balancer=balancer.subject, deletion_protection=boolean(_attribute(balancer, key), balancer.id)
+            load_balancer=it.subject,
+            deletion_protection=boolean(_attribute(it, "deletion_protection.enabled"), it.id),
+            drops_invalid_headers=boolean(_attribute(it, "routing.http.drop_invalid_header_fields.enabled"), it.id),
+            desync_mode=text(_attribute(it, "routing.http.desync_mitigation_mode")),
         )
-        for balancer in resources.of(_LOAD_BALANCER)
+        for it in resources.of(_LOAD_BALANCER)
     ]
+
+
+def firewalls(resources: Resources) -> list[Firewall]:
+    found: list[Firewall] = []
+    for balancer in resources.of(_LOAD_BALANCER):
+        names = [
+            it.text("WebACLArn")
+            for it in resources.of("AWS::WAFv2::WebACLAssociation")
+            if it.text("ResourceArn") == balancer.id
+        ]
+        acl = resources.by_id(names[0]) if names and isinstance(names[0], str) else None
+        rules = acl.get("Rules") if acl else None
+        groups: Fact[tuple[str, ...]]
+        limited: Fact[bool]
+        if rules is None or isinstance(rules, Unknown):
+            groups = limited = rules
+        else:
+            groups, limited = read_acl_rules(rules)
+        found.append(
+            Firewall(
+                load_balancer=balancer.subject, acl=names[0] if names else None, groups=groups, rate_limited=limited
+            )
+        )
+    return found
 
 
 def _actions(written: Any) -> list[Action]:

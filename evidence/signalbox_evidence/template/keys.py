@@ -5,6 +5,8 @@ from signalbox_evidence.facts.policy import Statement, statements
 from signalbox_evidence.facts.world import Fact, Unknown
 from signalbox_evidence.template.resources import Resource, Resources
 
+_KEY = "AWS::KMS::Key"
+
 
 def statements_of(resource: Resource, path: str) -> Fact[tuple[Statement, ...]]:
     """The statements of the policy document at `path`; None when there is none."""
@@ -27,7 +29,10 @@ def _symmetric(key: Resource) -> Fact[bool]:
 def keys(resources: Resources) -> list[Key]:
     return [
         Key(subject=key.subject, manager="CUSTOMER", state=_state(key), symmetric=_symmetric(key))
-        for key in resources.of("AWS::KMS::Key")
+        for key in resources.of(_KEY)
+    ] + [
+        Key(subject=subject, manager=given, state=given, symmetric=given)
+        for subject, given in resources.brought_along(_KEY)
     ]
 
 
@@ -36,9 +41,9 @@ def rotations(resources: Resources) -> list[KeyRotation]:
         KeyRotation(
             key=key.subject, on=key.boolean("EnableKeyRotation"), period_days=key.number("RotationPeriodInDays")
         )
-        for key in resources.of("AWS::KMS::Key")
+        for key in resources.of(_KEY)
         if _symmetric(key) is not False  # KMS rotates symmetric keys only
-    ]
+    ] + [KeyRotation(key=subject, on=given, period_days=given) for subject, given in resources.brought_along(_KEY)]
 
 
 def deletions(resources: Resources) -> list[KeyDeletion]:
@@ -49,11 +54,14 @@ def deletions(resources: Resources) -> list[KeyDeletion]:
             on_delete=key.attribute("DeletionPolicy"),
             on_replace=key.attribute("UpdateReplacePolicy"),
         )
-        for key in resources.of("AWS::KMS::Key")
+        for key in resources.of(_KEY)
+    ] + [
+        KeyDeletion(key=subject, window_days=given, on_delete=given, on_replace=given)
+        for subject, given in resources.brought_along(_KEY)
     ]
 
 
 def policies(resources: Resources) -> list[KeyPolicy]:
-    return [
-        KeyPolicy(key=key.subject, statements=statements_of(key, "KeyPolicy")) for key in resources.of("AWS::KMS::Key")
+    return [KeyPolicy(key=key.subject, statements=statements_of(key, "KeyPolicy")) for key in resources.of(_KEY)] + [
+        KeyPolicy(key=subject, statements=given) for subject, given in resources.brought_along(_KEY)
     ]

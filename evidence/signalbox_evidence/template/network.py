@@ -2,8 +2,8 @@
 
 from typing import Any, cast  # template values are free JSON
 
-from signalbox_evidence.facts.network import Endpoint, FlowLog, From, Ingress, Route, SecurityGroup, Subnet, Via, Vpc
-from signalbox_evidence.facts.world import Fact, Unknown
+from signalbox_evidence.facts.network import Endpoint, FlowLog, Peer, Route, Rule, SecurityGroup, Subnet, Via, Vpc
+from signalbox_evidence.facts.world import Fact, Unknown, untold
 from signalbox_evidence.template.resources import Resource, Resources, number, text
 
 _VIA = (
@@ -20,13 +20,16 @@ _VIA = (
     ("NetworkInterfaceId", Via.OTHER),
 )
 _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
-_SOURCES = (
-    ("SourceSecurityGroupId", From.GROUP),
-    ("CidrIp", From.CIDR),
-    ("CidrIpv6", From.CIDR),
-    ("SourcePrefixListId", From.PREFIX_LIST),
+_PEERS = (
+    ("SourceSecurityGroupId", Peer.GROUP),
+    ("DestinationSecurityGroupId", Peer.GROUP),
+    ("CidrIp", Peer.CIDR),
+    ("CidrIpv6", Peer.CIDR),
+    ("SourcePrefixListId", Peer.PREFIX_LIST),
+    ("DestinationPrefixListId", Peer.PREFIX_LIST),
 )
 _RULE_TYPES = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+_VPC, _SUBNET, _GROUP = "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"
 _LINK_TYPES = (
     "AWS::EC2::VPCPeeringConnection",
     "AWS::EC2::TransitGatewayAttachment",
@@ -38,7 +41,9 @@ _LINK_TYPES = (
 
 def vpcs(resources: Resources) -> list[Vpc]:
     links = tuple(link.id for link in resources.of(*_LINK_TYPES))
-    return [Vpc(subject=vpc.subject, outside_links=links) for vpc in resources.of("AWS::EC2::VPC")]
+    return [Vpc(subject=vpc.subject, outside_links=links) for vpc in resources.of(_VPC)] + [
+        Vpc(subject=subject, outside_links=given) for subject, given in resources.brought_along(_VPC)
+    ]
 
 
 def endpoints(resources: Resources) -> list[Endpoint]:
@@ -85,8 +90,8 @@ def _routes(resources: Resources, subnet: Resource) -> Fact[tuple[Route, ...]]:
 def subnets(resources: Resources) -> list[Subnet]:
     return [
         Subnet(subject=subnet.subject, zone=subnet.text("AvailabilityZone"), routes=_routes(resources, subnet))
-        for subnet in resources.of("AWS::EC2::Subnet")
-    ]
+        for subnet in resources.of(_SUBNET)
+    ] + [Subnet(subject=subject, zone=given, routes=given) for subject, given in resources.brought_along(_SUBNET)]
 
 
 def flow_logs(resources: Resources) -> list[FlowLog]:
@@ -99,11 +104,14 @@ def flow_logs(resources: Resources) -> list[FlowLog]:
             log_group=log.text("LogGroupName"),
         )
         for log in resources.of("AWS::EC2::FlowLog")
+    ] + [
+        FlowLog(subject=vpc, resource_id=vpc.id, traffic=given, active=given, log_group=given)
+        for vpc, given in resources.brought_along(_VPC)
     ]
 
 
-def _ingress(rule: dict[str, Any], where: str) -> Ingress | Unknown:
-    for name, source in _SOURCES:
+def _rule(rule: dict[str, Any], where: str) -> Rule | Unknown:
+    for name, peer in _PEERS:
         value = text(rule.get(name))
         if value is None:
             continue
@@ -111,31 +119,45 @@ def _ingress(rule: dict[str, Any], where: str) -> Ingress | Unknown:
         for part in (value, first, last):
             if isinstance(part, Unknown):
                 return part
-        if source is From.CIDR and "${" in str(value):
-            return Unknown(f"{where}: the source {value} is known only after deployment")
+        if peer is Peer.CIDR and "${" in str(value):
+            return Unknown(f"{where}: the address {value} is known only after deployment")
         protocol = str(rule.get("IpProtocol"))
         if protocol == "-1":
             first = last = None
-        return Ingress(source, str(value), protocol, *(p if isinstance(p, int) else None for p in (first, last)))
-    return Unknown(f"{where}: wanted a source of a known kind")
+        return Rule(peer, str(value), protocol, *(p if isinstance(p, int) else None for p in (first, last)))
+    return Unknown(f"{where}: wanted a peer of a known kind")
 
 
-def _inline(group: Resource) -> list[Ingress | Unknown]:
-    rules = group.get("SecurityGroupIngress")
+def _inline(group: Resource, direction: str) -> list[Rule | Unknown] | None:
+    rules = group.get(f"SecurityGroup{direction}")
+    if rules is None:
+        return None
     if isinstance(rules, Unknown):
         return [rules]
-    return [_ingress(rule, group.id) for rule in cast("list[dict[str, Any]]", rules or [])]
+    return [_rule(rule, group.id) for rule in cast("list[dict[str, Any]]", rules)]
 
 
-def _standalone(resources: Resources, group: Resource) -> list[Ingress | Unknown]:
-    found: list[Ingress | Unknown] = []
-    for rule in resources.of("AWS::EC2::SecurityGroupIngress"):
+def _standalone(resources: Resources, group: Resource, direction: str) -> list[Rule | Unknown]:
+    found: list[Rule | Unknown] = []
+    for rule in resources.of(f"AWS::EC2::SecurityGroup{direction}"):
         target = rule.text("GroupId")
         if isinstance(target, Unknown):
             found.append(target)  # it may be this group
         elif target == group.id:
-            found.append(_ingress({name: rule.get(name) for name in rule.raw["Properties"]}, rule.id))
+            found.append(_rule({name: rule.get(name) for name in rule.raw["Properties"]}, rule.id))
     return found
+
+
+def _known(rules: list[Rule | Unknown]) -> Fact[tuple[Rule, ...]]:
+    return untold(rules) or tuple(
+        sorted((rule for rule in rules if isinstance(rule, Rule)), key=lambda rule: rule.text)
+    )
+
+
+def _egress(resources: Resources, group: Resource) -> Fact[tuple[Rule, ...]]:
+    """None when the group itself says nothing: EC2 then gives it a rule that allows everything."""
+    inline = _inline(group, "Egress")
+    return None if inline is None else _known(inline + _standalone(resources, group, "Egress"))
 
 
 def _mentions(value: Any, resource_id: str) -> bool:
@@ -157,14 +179,16 @@ def _used_by(resources: Resources, group: Resource) -> tuple[str, ...]:
 
 
 def security_groups(resources: Resources) -> list[SecurityGroup]:
-    found: list[SecurityGroup] = []
-    for group in resources.of("AWS::EC2::SecurityGroup"):
-        rules = _inline(group) + _standalone(resources, group)
-        unknown = next((rule for rule in rules if isinstance(rule, Unknown)), None)
-        known = tuple(sorted((rule for rule in rules if isinstance(rule, Ingress)), key=lambda rule: rule.text))
-        found.append(
-            SecurityGroup(
-                subject=group.subject, declared=True, ingress=unknown or known, used_by=_used_by(resources, group)
-            )
+    return [
+        SecurityGroup(
+            subject=group.subject,
+            declared=True,
+            ingress=_known((_inline(group, "Ingress") or []) + _standalone(resources, group, "Ingress")),
+            egress=_egress(resources, group),
+            used_by=_used_by(resources, group),
         )
-    return found
+        for group in resources.of(_GROUP)
+    ] + [
+        SecurityGroup(subject=subject, declared=False, ingress=given, egress=given, used_by=given)
+        for subject, given in resources.brought_along(_GROUP)
+    ]

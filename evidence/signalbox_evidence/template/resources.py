@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast  # template values are free JSON
 
-from signalbox_evidence.facts.world import Fact, Subject, Unknown
+from signalbox_evidence.facts.world import BroughtAlong, Fact, Subject, Unknown
 from signalbox_evidence.template.assembly import Assembly, Json, StackTemplate
 from signalbox_evidence.template.intrinsics import ABSENT, Intrinsics
 
@@ -144,6 +144,11 @@ class Resources:
 
     def of(self, *types: str) -> list[Resource]:
         return [resource for resource in self._all if resource.type in types]
+
+    def brought_along(self, type_name: str) -> list[tuple[Subject, BroughtAlong]]:
+        """What the deployment was given of that type, each with what stands for all of its attributes."""
+        ids = sorted({it for stack in self.assembly.stacks for it in stack.brought_along.get(type_name, [])})
+        return [(Subject(type=type_name, id=it), BroughtAlong(it)) for it in ids]
 
     def by_id(self, resource_id: str) -> Resource | None:
         return next((resource for resource in self._all if resource.id == resource_id), None)

@@ -1,7 +1,16 @@
 """Buckets, vaults, log groups, deletion policies and stacks as the assembly writes them."""
 
 from signalbox_evidence.facts.policy import Statement
-from signalbox_evidence.facts.storage import IRREPLACEABLE, BucketAccess, Kept, LogGroup, Stack, StorePolicy
+from signalbox_evidence.facts.storage import (
+    IRREPLACEABLE,
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    Kept,
+    LogGroup,
+    Stack,
+    StorePolicy,
+)
 from signalbox_evidence.facts.world import Fact, Subject, Unknown
 from signalbox_evidence.template.keys import statements_of
 from signalbox_evidence.template.resources import Resource, Resources, text
@@ -32,6 +41,46 @@ def bucket_access(resources: Resources) -> list[BucketAccess]:
             ignore_public_acls=bucket.boolean("PublicAccessBlockConfiguration.IgnorePublicAcls"),
             restrict_public_buckets=bucket.boolean("PublicAccessBlockConfiguration.RestrictPublicBuckets"),
             ownership=_ownership(bucket),
+        )
+        for bucket in resources.of("AWS::S3::Bucket")
+    ]
+
+
+def _data_class(bucket: Resource) -> Fact[str]:
+    tags = bucket.get("Tags")
+    if tags is None or isinstance(tags, Unknown):
+        return tags
+    return next((text(row.get("Value")) for row in tags if row.get("Key") == "data-class"), None)
+
+
+def bucket_locks(resources: Resources) -> list[BucketLock]:
+    default = "ObjectLockConfiguration.Rule.DefaultRetention"
+    return [
+        BucketLock(
+            bucket=bucket.subject,
+            data_class=_data_class(bucket),
+            mode=bucket.text(f"{default}.Mode"),
+            days=bucket.number(f"{default}.Days"),
+        )
+        for bucket in resources.of("AWS::S3::Bucket")
+    ]
+
+
+def _encryption(bucket: Resource, name: str) -> Fact[str]:
+    rules = bucket.get("BucketEncryption.ServerSideEncryptionConfiguration")
+    if rules is None or isinstance(rules, Unknown):
+        return rules
+    return text(rules[0].get("ServerSideEncryptionByDefault", {}).get(name))
+
+
+def bucket_encryptions(resources: Resources) -> list[BucketEncryption]:
+    return [
+        BucketEncryption(
+            bucket=bucket.subject,
+            data_class=_data_class(bucket),
+            algorithm=_encryption(bucket, "SSEAlgorithm"),
+            key_id=_encryption(bucket, "KMSMasterKeyID"),
+            versioning=bucket.text("VersioningConfiguration.Status"),
         )
         for bucket in resources.of("AWS::S3::Bucket")
     ]

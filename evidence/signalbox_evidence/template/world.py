@@ -4,25 +4,39 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast  # the table maps a type to lists of that type, which typing cannot say
 
 from signalbox_evidence.catalogue import Mode
+from signalbox_evidence.facts.backup import BackedUp, BackupPlan, Region, Vault
 from signalbox_evidence.facts.compute import Container, Service
 from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance
-from signalbox_evidence.facts.edge import Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
+from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
 from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
 from signalbox_evidence.facts.network import Endpoint, FlowLog, SecurityGroup, Subnet, Vpc
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL
-from signalbox_evidence.facts.storage import BucketAccess, Kept, LogGroup, Stack, StorePolicy
-from signalbox_evidence.template import compute, database, edge, identity, keys, network, storage
+from signalbox_evidence.facts.storage import (
+    BucketAccess,
+    BucketEncryption,
+    BucketLock,
+    Kept,
+    LogGroup,
+    Stack,
+    StorePolicy,
+)
+from signalbox_evidence.template import backup, compute, database, edge, identity, keys, network, storage
 from signalbox_evidence.template.assembly import Assembly
 from signalbox_evidence.template.resources import Resources
 
 T = TypeVar("T")
 
 _READERS: dict[type, Callable[[Resources], list[Any]]] = {
+    BackedUp: backup.backed_up,
+    BackupPlan: backup.plans,
     BucketAccess: storage.bucket_access,
+    BucketEncryption: storage.bucket_encryptions,
+    BucketLock: storage.bucket_locks,
     Cluster: database.clusters,
     Container: compute.containers,
     Endpoint: network.endpoints,
+    Firewall: edge.firewalls,
     FlowLog: network.flow_logs,
     ForcedTls: database.forced_tls,
     Instance: database.instances,
@@ -35,6 +49,7 @@ _READERS: dict[type, Callable[[Resources], list[Any]]] = {
     LoadBalancer: edge.load_balancers,
     LoadBalancerProtection: edge.protections,
     LogGroup: storage.log_groups,
+    Region: backup.regions,
     RolePermissions: identity.permissions,
     RoleTrust: identity.trusts,
     SecurityGroup: network.security_groups,
@@ -43,6 +58,7 @@ _READERS: dict[type, Callable[[Resources], list[Any]]] = {
     StorePolicy: storage.store_policies,
     Subnet: network.subnets,
     TargetGroup: edge.target_groups,
+    Vault: backup.vaults,
     Vpc: network.vpcs,
 }
 
