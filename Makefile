@@ -36,7 +36,7 @@ IMAGE_MISSING = $(foreach tool,$(IMAGE_TOOLS),$(if $(shell command -v $(tool)),,
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
 LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
-.PHONY: help setup up reset test test-fault test-sim test-image image publish check proto synth deploy-local destroy-local evidence locks cost release bench clean
+.PHONY: help setup up reset test test-fault test-sim test-image image publish check proto synth deploy-local destroy-local evidence matrix guards settings locks cost release bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -104,13 +104,24 @@ evidence: setup ## deploy into the local emulator and collect the evidence of it
 	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
 	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
 
-locks: setup ## write the logical-id locks; ACCEPT="STACK/LOGICALID ..." REASON="..." for a loss that is meant
+matrix: setup ## synthesise every configuration of config/matrix
+	python -m stacks.matrix $(MATRIX)
+
+guards: matrix ## hold the templates to the locks, to the cost of the baseline, and to the last release
+	signalbox-guards lock check $(MATRIX) --locks locks
+	signalbox-guards cost $(MATRIX) --baseline costs/baseline.json
+	signalbox-guards replacements $(lastword $(sort $(wildcard releases/*.tar.gz))) $(MATRIX)
+
+settings: setup ## show the settings in force and where each comes from; CONFIG=FILE
+	@python -m stacks.settings show $(if $(CONFIG),-c config=$(CONFIG)) $(if $(OUTPUT),-o $(OUTPUT))
+
+locks: matrix ## write the logical-id locks; ACCEPT="STACK/LOGICALID ..." REASON="..." for a loss that is meant
 	signalbox-guards lock write $(MATRIX) --locks locks $(addprefix --accept ,$(ACCEPT)) $(if $(REASON),--reason "$(REASON)")
 
-cost: setup ## estimate what a month costs, and fail on over 10 % more; WRITE=1 accepts it and writes docs/cost.md
+cost: matrix ## estimate what a month costs, and fail on over 10 % more; WRITE=1 accepts it and writes docs/cost.md
 	signalbox-guards cost $(MATRIX) $(if $(WRITE),--write costs/baseline.json -o markdown > .signalbox/cost.md && mv .signalbox/cost.md docs/cost.md,--baseline costs/baseline.json)
 
-release: setup ## archive and sign the plain templates into releases/; VERSION=1.2.3, KEY=PEM or KMS_KEY=ARN
+release: matrix ## archive and sign the plain templates into releases/; VERSION=1.2.3, KEY=PEM or KMS_KEY=ARN
 	signalbox-guards release build $(MATRIX) --version "$(VERSION)" --output "releases/signalbox-$(VERSION).tar.gz"
 	signalbox-guards release sign "releases/signalbox-$(VERSION).tar.gz" $(if $(KEY),--key $(KEY)) $(if $(KMS_KEY),--kms-key $(KMS_KEY))
 
