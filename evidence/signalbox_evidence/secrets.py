@@ -39,6 +39,8 @@ def resembles(name: str, value: str) -> str | None:
             return kind
     if value and _SECRET_NAME.search(name) and not _NAME_OF_A_PLACE.search(name):
         return "a secret, by its name"
+    if name.endswith("_ISSUER") and value.startswith("https://"):
+        return None  # every token names its issuer, whose path may hold a random id: Cognito's does
     known = re.sub(r"\$\{[^}]*\}", " ", value)
     if any(_entropy(word) > _BITS_PER_CHARACTER for word in _OPAQUE.findall(known)):
         return "a random key"

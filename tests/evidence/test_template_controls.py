@@ -110,7 +110,7 @@ def test_values_are_followed_through_exports_joins_and_parameters_in_ssm(
     """The key's ARN comes by an SSM parameter that another stack writes, and the role's resource by Fn::Sub."""
     key = draft.id_of(KEY, "Data")
     draft.add(
-        CLUSTER,
+        KEY,
         "Told",
         {
             "Type": "AWS::SSM::Parameter",
@@ -166,6 +166,8 @@ def test_a_random_secret_is_found_and_an_ordinary_setting_is_not(
     environment = draft.properties(TASK)["ContainerDefinitions"][0]["Environment"]
     environment.append({"Name": "ISSUER", "Value": "https://accounts.example.com/realms/signalbox-production/oidc"})
     environment.append({"Name": "TOKEN_TTL", "Value": "3600"})
+    pool = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_q8Zt3vXw0LpR7yKc5nBf2HdJs9GmUe4A"
+    environment.append({"Name": "OIDC_ISSUER", "Value": pool})
     assert check(capsys, draft.write(tmp_path / "ordinary"))[1]["WRK-03"] == "satisfied"
 
     environment.append({"Name": "SEED", "Value": "q8Zt3vXw0LpR7yKc5nBf2HdJs9GmUe4A"})

@@ -259,10 +259,10 @@ def _count_floods(draft: Draft) -> None:
 
 
 def _second_region(draft: Draft) -> None:
-    vault = draft.one(VAULT)
+    vault = copy.deepcopy(draft.one(VAULT))
     vault["Properties"]["EncryptionKeyArn"] = {"Ref": "FarKey"}
-    far = {"FarKey": draft.one(KEY), "FarVault": vault}
-    draft.add_stack("signalbox-far", copy.deepcopy({"Resources": far}), region="us-west-2")
+    far = {"FarKey": copy.deepcopy(draft.one(KEY)), "FarVault": vault}
+    draft.add_stack("signalbox-far", {"Resources": far}, region="us-west-2")
 
 
 def _copies_stay_here(draft: Draft) -> None:
