@@ -7,7 +7,8 @@ import pytest
 from signalbox_evidence.catalogue import Mode, load
 from signalbox_evidence.observation import Observation
 from support.emulated_account import Account, Emulated
-from support.live_weakenings import HELD, WEAKENED, Weakened
+from support.held_answers import HELD
+from support.live_weakenings import WEAKENED, Weakened
 
 LIVE = [control.id for control in load().controls if Mode.LIVE in control.modes]
 

@@ -141,6 +141,7 @@ def test_an_empty_template_is_never_a_pass(draft: Draft, tmp_path: Path, capsys:
         "BCP-05",
         "DAT-10",
         "TLS-02",
+        "WRK-04",
     }
     assert code == 7
 

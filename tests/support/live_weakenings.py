@@ -5,15 +5,33 @@ moto allows no such change, or moto cannot hold the property at all, the answer 
 """
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any  # answers are free JSON
 
-from support.emulated_account import Account, Supplied, Tamper
-
-Weaken = Callable[[Account], AbstractContextManager[None]]
+from support.emulated_account import Account, Tamper
+from support.held_answers import ROLLOUT, Weaken, changed, clusters, restore_window, rows, services, told
+from support.weakened_stores import (
+    copies_stay_here,
+    database_with,
+    foreign_reader,
+    key_policy_with,
+    key_state,
+    no_policy,
+    no_rotation,
+    no_versions,
+    object_lock,
+    old_tls,
+    own_key_of_s3,
+    parameter_set,
+    plan_rules,
+    public_block,
+    second_region,
+    shared_snapshot,
+    vault_told,
+)
 
 
 @dataclass(frozen=True)
@@ -22,95 +40,6 @@ class Weakened:
     title: str
     apply: Weaken
     also: frozenset[str] = field(default_factory=frozenset[str])
-
-
-def rows(field: str, **values: Any) -> Tamper:
-    """Set members of every row of the answer's list; None takes one away."""
-
-    def tamper(answer: dict[str, Any]) -> None:
-        for row in answer[field]:
-            for name, value in values.items():
-                row[name] = value
-                if value is None:
-                    del row[name]
-
-    return tamper
-
-
-def _services(**values: Any) -> Tamper:
-    return rows("services", **values)
-
-
-def _clusters(**values: Any) -> Tamper:
-    return rows("DBClusters", **values)
-
-
-def _window(*, lag: timedelta = timedelta(minutes=4), reach: timedelta = timedelta(days=35)) -> Tamper:
-    """Restorable times as of each answer, and not as of when the tests were collected."""
-
-    def tamper(answer: dict[str, Any]) -> None:
-        now = datetime.now(UTC)
-        created = now - timedelta(days=100)
-        times = {"EarliestRestorableTime": now - reach, "LatestRestorableTime": now - lag}
-        _clusters(ClusterCreateTime=created, **times)(answer)
-
-    return tamper
-
-
-_ROLLOUT = {"minimumHealthyPercent": 100, "deploymentCircuitBreaker": {"enable": True, "rollback": True}}
-
-
-def _only(templates: dict[str, dict[str, Any]], type_name: str) -> dict[str, Any]:
-    """Properties of the only resource of that type."""
-    resources = [it for template in templates.values() for it in template["Resources"].values()]
-    (found,) = [it["Properties"] for it in resources if it["Type"] == type_name]
-    return found
-
-
-def _vault_policy(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"Policy": json.dumps(_only(templates, "AWS::Backup::BackupVault")["AccessPolicy"])}
-
-
-def _selection(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    selection = _only(templates, "AWS::Backup::BackupSelection")["BackupSelection"]
-    return {"SelectionId": "s", "BackupSelection": {"Resources": list(selection["Resources"])}}
-
-
-HELD: list[tuple[str, Tamper | Supplied]] = [
-    ("backup:GetBackupVaultAccessPolicy", Supplied(_vault_policy)),
-    ("backup:ListBackupSelections", Supplied(lambda _: {"BackupSelectionsList": [{"SelectionId": "s"}]})),
-    ("backup:GetBackupSelection", Supplied(_selection)),
-    (
-        "ecs:DescribeServices",
-        _services(
-            runningCount=2,
-            deploymentConfiguration=_ROLLOUT,
-            availabilityZoneRebalancing="ENABLED",
-            enableExecuteCommand=False,
-        ),
-    ),
-    ("kms:GetKeyRotationStatus", lambda answer: answer.update(RotationPeriodInDays=365)),
-    ("rds:DescribeDBClusters", _window()),
-]
-"""What moto cannot hold, as AWS would answer it for our stacks: with it, every control is satisfied."""
-
-
-def told(operation: str, tamper: Tamper) -> Weaken:
-    return lambda account: account.told([(operation, tamper)])
-
-
-def changed(do: Callable[[Account], Callable[[], Any]]) -> Weaken:
-    """`do` changes the account and returns what undoes it."""
-
-    @contextmanager
-    def weaken(account: Account) -> Generator[None]:
-        undo = do(account)
-        try:
-            yield
-        finally:
-            undo()
-
-    return weaken
 
 
 def _egress(named: str, permission: dict[str, Any]) -> Weaken:
@@ -221,84 +150,6 @@ def _trust(change: Callable[[list[dict[str, Any]]], None]) -> Weaken:
     return changed(do)
 
 
-def _key_policy(statement: dict[str, Any]) -> Weaken:
-    def do(account: Account) -> Callable[[], Any]:
-        kms, key = account.api("kms"), account.ids("AWS::KMS::Key", "Key961")[0]
-        before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
-        after = json.loads(before)
-        after["Statement"].append({"Effect": "Allow", "Resource": "*", **statement})
-        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(after))
-        return lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
-
-    return changed(do)
-
-
-def _no_rotation(account: Account) -> Callable[[], Any]:
-    kms, key = account.api("kms"), account.ids("AWS::KMS::Key")[0]
-    kms.disable_key_rotation(KeyId=key)
-    return lambda: kms.enable_key_rotation(KeyId=key)
-
-
-def _bucket_policy(account: Account) -> Callable[[], Any]:
-    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
-    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    after = json.loads(before)
-    foreign = {"AWS": "arn:aws:iam::999999999999:root"}
-    grant = {"Effect": "Allow", "Principal": foreign, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
-    after["Statement"].append(grant)
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after))
-    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
-
-
-def _no_policy(account: Account) -> Callable[[], Any]:
-    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
-    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    s3.delete_bucket_policy(Bucket=bucket)
-    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
-
-
-def _old_tls(account: Account) -> Callable[[], Any]:
-    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
-    before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    after = json.loads(before)
-    after["Statement"] = [it for it in after["Statement"] if "s3:TlsVersion" not in str(it.get("Condition"))]
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after))
-    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=before)
-
-
-def _no_versions(account: Account) -> Callable[[], Any]:
-    s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket", "Canary")[0]
-
-    def put(status: str) -> None:
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
-
-    put("Suspended")
-    return lambda: put("Enabled")
-
-
-def _own_key_of_s3(answer: dict[str, Any]) -> None:
-    answer["ServerSideEncryptionConfiguration"]["Rules"] = [
-        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    ]
-
-
-def _object_lock(**values: Any) -> Weaken:
-    def tamper(answer: dict[str, Any]) -> None:
-        answer["ObjectLockConfiguration"]["Rule"]["DefaultRetention"].update(values)
-
-    return told("s3:GetObjectLockConfiguration", tamper)
-
-
-def _shared_snapshot(account: Account) -> Callable[[], Any]:
-    rds, cluster = account.api("rds"), account.ids("AWS::RDS::DBCluster")[0]
-    name = "by-hand"
-    rds.create_db_cluster_snapshot(DBClusterIdentifier=cluster, DBClusterSnapshotIdentifier=name)
-    rds.modify_db_cluster_snapshot_attribute(
-        DBClusterSnapshotIdentifier=name, AttributeName="restore", ValuesToAdd=["all"]
-    )
-    return lambda: rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=name)
-
-
 def _no_firewall(account: Account) -> Callable[[], Any]:
     waf, arn = account.api("wafv2"), account.ids("AWS::ElasticLoadBalancingV2::LoadBalancer")[0]
     acl = waf.get_web_acl_for_resource(ResourceArn=arn)["WebACL"]["ARN"]
@@ -310,61 +161,6 @@ def _count_only(answer: dict[str, Any]) -> None:
     for rule in answer["WebACL"]["Rules"]:
         if "OverrideAction" in rule:
             rule["OverrideAction"] = {"Count": {}}
-
-
-def _plan_rules(**values: Any) -> Tamper:
-    def tamper(answer: dict[str, Any]) -> None:
-        for rule in answer["BackupPlan"]["Rules"]:
-            rule.update(values)
-
-    return tamper
-
-
-def _vault(**values: Any) -> Weaken:
-    return told("backup:DescribeBackupVault", lambda answer: rows("vaults", **values)({"vaults": [answer]}))
-
-
-@contextmanager
-def _second_region(account: Account) -> Generator[None]:
-    account.other_regions.append("us-west-2")
-    try:
-        yield
-    finally:
-        account.other_regions.clear()
-
-
-@contextmanager
-def _copies_stay_here(account: Account) -> Generator[None]:
-    here = "arn:aws:backup:us-east-1:000000000000:backup-vault:signalbox"
-    copies = _plan_rules(CopyActions=[{"DestinationBackupVaultArn": here}])
-    with _second_region(account), account.told([("backup:GetBackupPlan", copies)]):
-        yield
-
-
-_BLOCK = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-
-
-def _block(values: dict[str, bool] | None) -> Weaken:
-    def do(account: Account) -> Callable[[], Any]:
-        s3, bucket = account.api("s3"), account.ids("AWS::S3::Bucket")[0]
-        whole = dict.fromkeys(_BLOCK, True)
-        if values is None:
-            s3.delete_public_access_block(Bucket=bucket)
-        else:
-            s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={**whole, **values})
-        return lambda: s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=whole)
-
-    return changed(do)
-
-
-def _database(**values: Any) -> Weaken:
-    def do(account: Account) -> Callable[[], Any]:
-        rds, name = account.api("rds"), account.ids("AWS::RDS::DBCluster")[0]
-        before = rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
-        rds.modify_db_cluster(DBClusterIdentifier=name, **values)
-        return lambda: rds.modify_db_cluster(DBClusterIdentifier=name, **{key: before[key] for key in values})
-
-    return changed(do)
 
 
 def _instances(**values: Any) -> Weaken:
@@ -390,17 +186,6 @@ def _one_subnet(answer: dict[str, Any]) -> None:
 
 def _variable(name: str, value: str) -> Weaken:
     return _containers(lambda container: container["environment"].append({"name": name, "value": value}))
-
-
-def _plain_parameters(account: Account) -> Callable[[], Any]:
-    rds, group = account.api("rds"), account.ids("AWS::RDS::DBClusterParameterGroup")[0]
-
-    def put(value: str) -> None:
-        parameter = {"ParameterName": "rds.force_ssl", "ParameterValue": value, "ApplyMethod": "immediate"}
-        rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[parameter])
-
-    put("0")
-    return lambda: put("1")
 
 
 def _listener(named: str, **values: Any) -> Weaken:
@@ -496,10 +281,6 @@ def _foreign_trust(statements: list[dict[str, Any]]) -> None:
     statements.append({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": _FOREIGN})
 
 
-def _key_state(state: str | None) -> Weaken:
-    return told("kms:DescribeKey", lambda answer: rows("keys", KeyState=state)({"keys": [answer["KeyMetadata"]]}))
-
-
 def _none_at_night(answer: dict[str, Any]) -> None:
     night = {"MinCapacity": 0, "MaxCapacity": 0}
     service = {"ResourceId": "service/signalbox/by-hand", "ScalableDimension": "ecs:service:DesiredCount"}
@@ -508,6 +289,7 @@ def _none_at_night(answer: dict[str, Any]) -> None:
 
 _SCALABLE = "application-autoscaling:DescribeScalableTargets"
 _SCHEDULED = "application-autoscaling:DescribeScheduledActions"
+_IMAGES = "ecr:DescribeRepositories"
 _PLAN, _SELECTION = "backup:GetBackupPlan", "backup:GetBackupSelection"
 _HEADERS, _DESYNC = "routing.http.drop_invalid_header_fields.enabled", "routing.http.desync_mitigation_mode"
 _WORLD_22 = {"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -525,30 +307,32 @@ _FOREIGN_ROLE = {"Action": "sts:AssumeRole", "Resource": "arn:aws:iam::999999999
 _DAT_02, _DAT_12 = frozenset({"DAT-02"}), frozenset({"DAT-12"})
 
 WEAKENED = [
-    Weakened("DAT-01", "storage not encrypted", told(_CLUSTERS, _clusters(StorageEncrypted=False))),
-    Weakened("DAT-01", "encryption not told", told(_CLUSTERS, _clusters(StorageEncrypted=None))),
-    Weakened("DAT-02", "a key of elsewhere", told(_CLUSTERS, _clusters(KmsKeyId="arn:aws:kms:us-east-1:1:key/else"))),
-    Weakened("DAT-02", "no key told", told(_CLUSTERS, _clusters(KmsKeyId=None))),
-    Weakened("DAT-03", "no rotation", changed(_no_rotation)),
+    Weakened("DAT-01", "storage not encrypted", told(_CLUSTERS, clusters(StorageEncrypted=False))),
+    Weakened("DAT-01", "encryption not told", told(_CLUSTERS, clusters(StorageEncrypted=None))),
+    Weakened("DAT-02", "a key of elsewhere", told(_CLUSTERS, clusters(KmsKeyId="arn:aws:kms:us-east-1:1:key/else"))),
+    Weakened("DAT-02", "no key told", told(_CLUSTERS, clusters(KmsKeyId=None))),
+    Weakened("DAT-03", "no rotation", changed(no_rotation)),
     Weakened("DAT-03", "rotation too rare", told(_ROTATION, lambda it: it.update(RotationPeriodInDays=730))),
-    Weakened("DAT-04", "anybody decrypts", _key_policy({"Action": "kms:Decrypt", "Principal": "*"}), _DAT_12),
-    Weakened("DAT-04", "a role administers and uses", _key_policy({"Action": "kms:*", "Principal": _OPERATOR})),
-    Weakened("DAT-05", "a key awaits deletion", _key_state("PendingDeletion"), _DAT_02),
-    Weakened("DAT-05", "the state not told", _key_state(None), _DAT_02),
+    Weakened("DAT-04", "anybody decrypts", key_policy_with({"Action": "kms:Decrypt", "Principal": "*"}), _DAT_12),
+    Weakened("DAT-04", "a role administers and uses", key_policy_with({"Action": "kms:*", "Principal": _OPERATOR})),
+    Weakened("DAT-05", "a key awaits deletion", key_state("PendingDeletion"), _DAT_02),
+    Weakened("DAT-05", "the state not told", key_state(None), _DAT_02),
     Weakened("DAT-08", "log groups without a key", told(_LOGS, rows("logGroups", kmsKeyId=None))),
     Weakened("DAT-08", "an empty key", told(_LOGS, rows("logGroups", kmsKeyId=""))),
-    Weakened("DAT-09", "no versions", changed(_no_versions)),
-    Weakened("DAT-09", "S3's own key", told("s3:GetBucketEncryption", _own_key_of_s3)),
-    Weakened("DAT-11", "TLS 1.0 accepted", changed(_old_tls)),
-    Weakened("DAT-11", "no policy", changed(_no_policy)),
-    Weakened("DAT-10", "public policies allowed", _block({"BlockPublicPolicy": False})),
-    Weakened("DAT-10", "no block at all", _block(None)),
-    Weakened("DAT-12", "another account reads the bucket", changed(_bucket_policy)),
-    Weakened("DAT-12", "another account uses the key", _key_policy({"Action": "kms:Decrypt", "Principal": _FOREIGN})),
-    Weakened("DAT-13", "locked for a month", _object_lock(Days=30)),
-    Weakened("DAT-13", "a lock that an administrator opens", _object_lock(Mode="GOVERNANCE")),
-    Weakened("DAT-14", "a snapshot for everybody", changed(_shared_snapshot)),
-    Weakened("DAT-14", "a vault without a key", _vault(EncryptionKeyArn=None)),
+    Weakened("DAT-09", "no versions", changed(no_versions)),
+    Weakened("DAT-09", "S3's own key", told("s3:GetBucketEncryption", own_key_of_s3)),
+    Weakened("DAT-11", "TLS 1.0 accepted", changed(old_tls)),
+    Weakened("DAT-11", "no policy", changed(no_policy)),
+    Weakened("DAT-10", "public policies allowed", public_block({"BlockPublicPolicy": False})),
+    Weakened("DAT-10", "no block at all", public_block(None)),
+    Weakened("DAT-12", "another account reads the bucket", changed(foreign_reader)),
+    Weakened(
+        "DAT-12", "another account uses the key", key_policy_with({"Action": "kms:Decrypt", "Principal": _FOREIGN})
+    ),
+    Weakened("DAT-13", "locked for a month", object_lock(Days=30)),
+    Weakened("DAT-13", "a lock that an administrator opens", object_lock(Mode="GOVERNANCE")),
+    Weakened("DAT-14", "a snapshot for everybody", changed(shared_snapshot)),
+    Weakened("DAT-14", "a vault without a key", vault_told(EncryptionKeyArn=None)),
     Weakened("NET-01", "an address", _ingress("Database", {"IpRanges": [{"CidrIp": "10.0.0.0/8"}]})),
     Weakened("NET-01", "the load balancer", _edge_reaches_database),
     Weakened("NET-01", "a group made by hand", changed(_stranger_reaches_database)),
@@ -576,45 +360,49 @@ WEAKENED = [
     Weakened("TLS-02", "a rule of port 80 forwards", changed(_rule)),
     Weakened("TLS-03", "plain text to the task", told(_TARGETS, rows("TargetGroups", Protocol="HTTP"))),
     Weakened("TLS-03", "plain health checks", told(_TARGETS, rows("TargetGroups", HealthCheckProtocol="HTTP"))),
-    Weakened("TLS-04", "plain text accepted", changed(_plain_parameters)),
+    Weakened("TLS-04", "plain text accepted", parameter_set("rds.force_ssl", "0")),
     Weakened("TLS-04", "not yet in force", told(_CLUSTERS, _members)),
     Weakened("TLS-04", "certificate not verified", _containers(_ssl_mode)),
-    Weakened("BCP-01", "a week of backups", _database(BackupRetentionPeriod=7)),
-    Weakened("BCP-01", "no window", told(_CLUSTERS, _clusters(PreferredBackupWindow=None))),
-    Weakened("BCP-02", "an hour behind", told(_CLUSTERS, _window(lag=timedelta(hours=1)))),
-    Weakened("BCP-02", "a week only", told(_CLUSTERS, _window(reach=timedelta(days=7)))),
+    Weakened("BCP-01", "a week of backups", database_with(BackupRetentionPeriod=7)),
+    Weakened("BCP-01", "no window", told(_CLUSTERS, clusters(PreferredBackupWindow=None))),
+    Weakened("BCP-02", "an hour behind", told(_CLUSTERS, restore_window(lag=timedelta(hours=1)))),
+    Weakened("BCP-02", "a week only", told(_CLUSTERS, restore_window(reach=timedelta(days=7)))),
     Weakened("TLS-08", "broken headers pass", _balancer_attribute(_HEADERS, "false")),
     Weakened("TLS-08", "a lax mode", _balancer_attribute(_DESYNC, "monitor")),
-    Weakened("BCP-03", "once a week", told(_PLAN, _plan_rules(ScheduleExpression="cron(0 5 ? * SUN *)"))),
+    Weakened("BCP-03", "once a week", told(_PLAN, plan_rules(ScheduleExpression="cron(0 5 ? * SUN *)"))),
     Weakened("BCP-03", "not selected", told(_SELECTION, lambda it: it["BackupSelection"].update(Resources=[]))),
-    Weakened("BCP-04", "no lock", _vault(Locked=False)),
-    Weakened("BCP-04", "a lock that can be taken off", _vault(LockDate=None)),
-    Weakened("BCP-05", "a second region without a copy", _second_region),
-    Weakened("BCP-05", "a copy into the same region", _copies_stay_here),
+    Weakened("BCP-04", "no lock", vault_told(Locked=False)),
+    Weakened("BCP-04", "a lock that can be taken off", vault_told(LockDate=None)),
+    Weakened("BCP-05", "a second region without a copy", second_region),
+    Weakened("BCP-05", "a copy into the same region", copies_stay_here),
     Weakened("BCP-07", "both in one zone", _instances(AvailabilityZone="us-east-1a")),
     Weakened("BCP-07", "a reader of last resort", told("rds:DescribeDBInstances", _last_reader)),
     Weakened("BCP-08", "one task", told(_SCALABLE, rows("ScalableTargets", MinCapacity=1))),
     Weakened("BCP-08", "none at night", told(_SCHEDULED, _none_at_night)),
-    Weakened("BCP-08", "one runs", told(_SERVICES, _services(runningCount=1))),
-    Weakened("BCP-08", "no rollback", told(_SERVICES, _services(deploymentConfiguration={**_ROLLOUT, _BREAKER: {}}))),
-    Weakened("BCP-08", "rebalancing not told", told(_SERVICES, _services(availabilityZoneRebalancing=None))),
-    Weakened("BCP-09", "database unprotected", _database(DeletionProtection=False)),
+    Weakened("BCP-08", "one runs", told(_SERVICES, services(runningCount=1))),
+    Weakened("BCP-08", "no rollback", told(_SERVICES, services(deploymentConfiguration={**ROLLOUT, _BREAKER: {}}))),
+    Weakened("BCP-08", "rebalancing not told", told(_SERVICES, services(availabilityZoneRebalancing=None))),
+    Weakened("BCP-09", "database unprotected", database_with(DeletionProtection=False)),
     Weakened("BCP-09", "load balancer unprotected", changed(_balancer)),
     Weakened("BCP-09", "stacks unprotected", told(_STACKS, rows("Stacks", EnableTerminationProtection=False))),
     Weakened("IAM-01", "everything of a service", _policy({"Action": "s3:*", "Resource": "arn:aws:s3:::x/*"})),
     Weakened("IAM-01", "a policy attached by hand", changed(_attached)),
     Weakened("IAM-03", "another account", _trust(_foreign_trust)),
     Weakened("IAM-03", "a confused deputy", _trust(_forget_source)),
-    Weakened("IAM-07", "passwords alone", told(_CLUSTERS, _clusters(IAMDatabaseAuthenticationEnabled=False))),
-    Weakened("IAM-07", "logins not told", told(_CLUSTERS, _clusters(IAMDatabaseAuthenticationEnabled=None))),
-    Weakened("IAM-08", "a shell", told(_SERVICES, _services(enableExecuteCommand=True))),
-    Weakened("IAM-08", "not told", told(_SERVICES, _services(enableExecuteCommand=None))),
+    Weakened("IAM-07", "passwords alone", told(_CLUSTERS, clusters(IAMDatabaseAuthenticationEnabled=False))),
+    Weakened("IAM-07", "logins not told", told(_CLUSTERS, clusters(IAMDatabaseAuthenticationEnabled=None))),
+    Weakened("IAM-08", "a shell", told(_SERVICES, services(enableExecuteCommand=True))),
+    Weakened("IAM-08", "not told", told(_SERVICES, services(enableExecuteCommand=None))),
+    Weakened("LOG-02", "every statement", parameter_set("log_statement", "all")),
+    Weakened("LOG-02", "values of slow ones", parameter_set("log_parameter_max_length", "-1")),
     Weakened("WRK-01", "a tag", _containers(lambda it: it.update(image=_TAGGED))),
     Weakened("WRK-01", "another registry", _containers(lambda it: it.update(image="docker.io/a@sha256:" + "0" * 64))),
     Weakened("WRK-02", "root", _containers(lambda it: it.update(user="root"))),
     Weakened("WRK-02", "a writable disk", _containers(lambda it: it.pop("readonlyRootFilesystem"))),
     Weakened("WRK-03", "a password", _variable("DB_PASSWORD", "correct horse battery")),
     Weakened("WRK-03", "an access key", _variable("SETTING", "AKIA" + "IOSFODNN7EXAMPLE")),
+    Weakened("WRK-04", "tags that move", told(_IMAGES, rows("repositories", imageTagMutability="MUTABLE"))),
+    Weakened("WRK-04", "not scanned", told(_IMAGES, rows("repositories", imageScanningConfiguration={}))),
     Weakened("WRK-10", "no firewall", changed(_no_firewall)),
     Weakened("WRK-10", "attacks counted only", told("wafv2:GetWebACLForResource", _count_only)),
 ]

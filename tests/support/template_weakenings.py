@@ -18,6 +18,7 @@ SERVICE, TASK = "AWS::ECS::Service", "AWS::ECS::TaskDefinition"
 LISTENER, BALANCER = "AWS::ElasticLoadBalancingV2::Listener", "AWS::ElasticLoadBalancingV2::LoadBalancer"
 VAULT, PLAN = "AWS::Backup::BackupVault", "AWS::Backup::BackupPlan"
 SELECTION, SCALED = "AWS::Backup::BackupSelection", "AWS::ApplicationAutoScaling::ScalableTarget"
+REPOSITORY, PARAMETERS = "AWS::ECR::Repository", "AWS::RDS::DBClusterParameterGroup"
 TARGETS = "AWS::ElasticLoadBalancingV2::TargetGroup"
 CONTAINER = "ContainerDefinitions.0"
 OTHER_ACCOUNT = "arn:aws:iam::999999999999:root"
@@ -226,6 +227,18 @@ def _plain_listener(draft: Draft) -> None:
     draft.add(LISTENER, "Plain", {"Type": LISTENER, "Properties": properties})
 
 
+def _parameter(name: str, value: str | None) -> Weakening:
+    """The names of parameters hold dots, so they are no path."""
+
+    def apply(draft: Draft) -> None:
+        parameters = draft.properties(PARAMETERS)["Parameters"]
+        parameters[name] = value
+        if value is None:
+            del parameters[name]
+
+    return apply
+
+
 def _let_out(rule: dict[str, Any]) -> Weakening:
     """One more way out for the tasks of a service."""
 
@@ -365,9 +378,9 @@ WEAKENED = [
     Weakened(
         "TLS-04",
         "plain text accepted",
-        change("AWS::RDS::DBClusterParameterGroup", "Parameters", {"rds.force_ssl": "0"}),
+        _parameter("rds.force_ssl", "0"),
     ),
-    Weakened("TLS-04", "TLS not forced", change("AWS::RDS::DBClusterParameterGroup", "Parameters", {})),
+    Weakened("TLS-04", "TLS not forced", _parameter("rds.force_ssl", None)),
     Weakened("TLS-04", "certificate not verified", _ssl_mode("require")),
     Weakened("TLS-04", "mode not said", _ssl_mode(None)),
     Weakened("BCP-01", "a week of backups", change(CLUSTER, "BackupRetentionPeriod", 7)),
@@ -409,6 +422,10 @@ WEAKENED = [
     Weakened("IAM-07", "logins not said", change(CLUSTER, "EnableIAMDatabaseAuthentication", None)),
     Weakened("IAM-08", "a shell", change(SERVICE, "EnableExecuteCommand", value=True)),
     Weakened("IAM-08", "another shell", change(SERVICE, "EnableExecuteCommand", "true", named="Reconcile")),
+    Weakened("LOG-02", "every statement", change(PARAMETERS, "Parameters.log_statement", "all")),
+    Weakened("LOG-02", "values of slow ones", change(PARAMETERS, "Parameters.log_parameter_max_length", "-1")),
+    Weakened("LOG-02", "every duration", change(PARAMETERS, "Parameters.log_min_duration_statement", "0")),
+    Weakened("LOG-02", "not said", change(PARAMETERS, "Parameters.log_parameter_max_length_on_error", None)),
     Weakened("WRK-01", "a tag", change(TASK, f"{CONTAINER}.Image", "000000000000.dkr.ecr.us-east-1.amazonaws.com/a:1")),
     Weakened("WRK-01", "another registry", change(TASK, f"{CONTAINER}.Image", "docker.io/a@sha256:" + "0" * 64)),
     Weakened("WRK-02", "root", change(TASK, f"{CONTAINER}.User", "0")),
@@ -421,6 +438,10 @@ WEAKENED = [
     Weakened("WRK-03", "a password", _variable("PGPASSWORD", "correct horse")),
     Weakened("WRK-03", "an access key", _variable("SETTING", "AKIA" + "IOSFODNN7EXAMPLE")),
     Weakened("WRK-03", "a resolved secret", _variable("SETTING", "{{resolve:secretsmanager:x:SecretString:y}}")),
+    Weakened("WRK-04", "tags that move", change(REPOSITORY, "ImageTagMutability", "MUTABLE")),
+    Weakened("WRK-04", "not scanned", change(REPOSITORY, "ImageScanningConfiguration.ScanOnPush", value=False)),
+    Weakened("WRK-04", "the provider's key", change(REPOSITORY, "EncryptionConfiguration", None)),
+    Weakened("WRK-04", "kept for ever", change(REPOSITORY, "LifecyclePolicy", None)),
     Weakened("WRK-10", "no firewall", _remove("AWS::WAFv2::WebACLAssociation")),
     Weakened("WRK-10", "attacks counted only", _count_only),
     Weakened("WRK-10", "floods counted only", _count_floods),

@@ -29,6 +29,17 @@ class Running:
     count: Fact[int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A repository of images. `expires`: whether a rule takes old images away."""
+
+    subject: Subject
+    mutability: Fact[str]
+    scanned: Fact[bool]
+    key_id: Fact[str]
+    expires: Fact[bool]
+
+
 @dataclass(frozen=True)
 class Variable:
     """A plain environment variable. `resembles` names the kind of secret that its value looks like, if any.

@@ -39,6 +39,17 @@ class ForcedTls:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueryLog:
+    """The parameters that say what PostgreSQL writes of statements into its log, as the group in force has them."""
+
+    cluster: Subject
+    statements: Fact[str]
+    min_duration: Fact[str]
+    parameter_length: Fact[str]
+    parameter_length_on_error: Fact[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreWindow:
     """The span of time to which a cluster can be restored; `read_at` is the reader's clock. Live only."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any  # API answers are free JSON
 
 from signalbox_evidence.errors import ReadFailed
-from signalbox_evidence.facts.compute import Container, Running, Service, Variable
+from signalbox_evidence.facts.compute import Container, Repository, Running, Service, Variable
 from signalbox_evidence.facts.world import Subject
 from signalbox_evidence.live.deployment import Deployment, complete
 
@@ -76,6 +76,25 @@ def services(deployment: Deployment) -> list[Service]:
 
 def running(deployment: Deployment) -> list[Running]:
     return [Running(service=_subject(row), count=row.get("runningCount")) for row in _services(deployment)]
+
+
+def repositories(deployment: Deployment) -> list[Repository]:
+    probe, names = deployment.probe, deployment.ids("AWS::ECR::Repository")
+    found: list[Repository] = []
+    for name in names:
+        kept = probe.read("ecr:GetLifecyclePolicy", ["LifecyclePolicyNotFoundException"], repositoryName=name)
+        for row in probe.rows("ecr:DescribeRepositories", "repositories", repositoryNames=[name]):
+            key = row.get("encryptionConfiguration", {}).get("kmsKey")
+            found.append(
+                Repository(
+                    subject=Subject(type="AWS::ECR::Repository", id=name, arn=row.get("repositoryArn")),
+                    mutability=row.get("imageTagMutability"),
+                    scanned=row.get("imageScanningConfiguration", {}).get("scanOnPush"),
+                    key_id=key.rpartition("/")[2] if key else None,
+                    expires=True if kept else None,
+                )
+            )
+    return found
 
 
 def _tasks(deployment: Deployment) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any  # API answers are free JSON
 
-from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, RestoreWindow
+from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, QueryLog, RestoreWindow
 from signalbox_evidence.facts.world import Fact, Subject
 from signalbox_evidence.live.deployment import Deployment, complete
 
@@ -75,14 +75,27 @@ def instances(deployment: Deployment) -> list[Instance]:
     ]
 
 
-def _force_ssl(deployment: Deployment, row: Row) -> Fact[str]:
+def _parameter(deployment: Deployment, row: Row, name: str) -> Fact[str]:
     group = row.get("DBClusterParameterGroup")
     if not group:
         return None
     parameters = deployment.probe.rows(
         "rds:DescribeDBClusterParameters", "Parameters", DBClusterParameterGroupName=group
     )
-    return next((it.get("ParameterValue") for it in parameters if it["ParameterName"] == "rds.force_ssl"), None)
+    return next((it.get("ParameterValue") for it in parameters if it["ParameterName"] == name), None)
+
+
+def query_logs(deployment: Deployment) -> list[QueryLog]:
+    return [
+        QueryLog(
+            cluster=_subject(row),
+            statements=_parameter(deployment, row, "log_statement"),
+            min_duration=_parameter(deployment, row, "log_min_duration_statement"),
+            parameter_length=_parameter(deployment, row, "log_parameter_max_length"),
+            parameter_length_on_error=_parameter(deployment, row, "log_parameter_max_length_on_error"),
+        )
+        for row in _clusters(deployment)
+    ]
 
 
 def forced_tls(deployment: Deployment) -> list[ForcedTls]:
@@ -90,7 +103,8 @@ def forced_tls(deployment: Deployment) -> list[ForcedTls]:
     for row in _clusters(deployment):
         states = [member.get("DBClusterParameterGroupStatus") for member in row.get("DBClusterMembers", [])]
         in_sync = all(state == "in-sync" for state in states) if states else None
-        found.append(ForcedTls(cluster=_subject(row), force_ssl=_force_ssl(deployment, row), in_sync=in_sync))
+        force_ssl = _parameter(deployment, row, "rds.force_ssl")
+        found.append(ForcedTls(cluster=_subject(row), force_ssl=force_ssl, in_sync=in_sync))
     return found
 
 

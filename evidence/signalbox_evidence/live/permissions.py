@@ -25,6 +25,7 @@ _SCOPES = {
     "backup:GetBackupSelection": "arn:aws:backup:*:{account}:backup-plan:*",
     "backup:ListBackupSelections": "arn:aws:backup:*:{account}:backup-plan:*",
     "cloudformation": "arn:aws:cloudformation:*:{account}:stack/{name}-*",
+    "ecr": "arn:aws:ecr:*:{account}:repository/*",
     "ecs:DescribeServices": "arn:aws:ecs:*:{account}:service/{name}-*",
     "iam:GetPolicy": "arn:aws:iam::{account}:policy/*",
     "iam:GetPolicyVersion": "arn:aws:iam::{account}:policy/*",

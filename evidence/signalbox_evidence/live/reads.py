@@ -61,6 +61,11 @@ _GRAMMAR = {
     ),
     "ec2:DescribeVpcs": "Vpcs[VpcId CidrBlock IsDefault]",
     "ec2:DescribeVpnGateways": "VpnGateways[VpnGatewayId State VpcAttachments[VpcId State]]",
+    "ecr:DescribeRepositories": (
+        "repositories[repositoryName repositoryArn imageTagMutability imageScanningConfiguration[scanOnPush]"
+        " encryptionConfiguration[encryptionType kmsKey]]"
+    ),
+    "ecr:GetLifecyclePolicy": "repositoryName lifecyclePolicyText",
     "ecs:DescribeServices": (
         "failures[arn reason] services[serviceArn serviceName clusterArn taskDefinition desiredCount runningCount"
         " availabilityZoneRebalancing enableExecuteCommand"

@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast  # the table maps a type to lists of that 
 
 from signalbox_evidence.catalogue import Mode
 from signalbox_evidence.facts.backup import BackedUp, BackupPlan, Region, Snapshot, Vault
-from signalbox_evidence.facts.compute import Container, Running, Service
-from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, RestoreWindow
+from signalbox_evidence.facts.compute import Container, Repository, Running, Service
+from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, QueryLog, RestoreWindow
 from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
 from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.keys import Key, KeyPolicy, KeyRotation
@@ -40,7 +40,9 @@ _READERS: dict[type, Callable[[Deployment], list[Any]]] = {
     LoadBalancerProtection: edge.protections,
     LogGroup: storage.log_groups,
     RestoreWindow: database.restore_windows,
+    QueryLog: database.query_logs,
     Region: backup.regions,
+    Repository: compute.repositories,
     RolePermissions: identity.permissions,
     RoleTrust: identity.trusts,
     Running: compute.running,

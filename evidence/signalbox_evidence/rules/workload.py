@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterator
 
 from signalbox_evidence.catalogue import Params
-from signalbox_evidence.facts.compute import Container
+from signalbox_evidence.facts.compute import Container, Repository
 from signalbox_evidence.facts.edge import Firewall
+from signalbox_evidence.facts.keys import Key
 from signalbox_evidence.facts.policy import ACCOUNT_SYMBOL
 from signalbox_evidence.facts.world import Fact, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_false, is_true
 
 _TASK = "AWS::ECS::TaskDefinition"
 _ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
+_REPOSITORY = "AWS::ECR::Repository"
 _IMAGE = re.compile(r"(?P<account>\d{12}|\$\{AWS::AccountId\})\.dkr\.ecr\.[^/]+/[^@]+@sha256:[0-9a-f]{64}")
 _NOT_ROOT = re.compile(r"[1-9]\d*(:[1-9]\d*)?")
 
@@ -52,6 +54,18 @@ def environment_holds_no_secret(world: World, _: Params) -> Iterator[Finding]:
         yield expect(container.subject, attribute, found, "no value that looks like a secret", lambda it: not it)
 
 
+def images_are_kept_well(world: World, _: Params) -> Iterator[Finding]:
+    keys = {key.subject.id for key in world.all(Key)}
+    for it in world.all(Repository):
+        tags = Attribute(_REPOSITORY, "ImageTagMutability")
+        yield expect(it.subject, tags, it.mutability, "IMMUTABLE", lambda found: found == "IMMUTABLE")
+        scan = Attribute(_REPOSITORY, "ImageScanningConfiguration.ScanOnPush")
+        yield expect(it.subject, scan, it.scanned, "true", is_true)
+        key = Attribute(_REPOSITORY, "EncryptionConfiguration.KmsKey")
+        yield expect(it.subject, key, it.key_id, "a key of this deployment", lambda found: found in keys)
+        yield expect(it.subject, Attribute(_REPOSITORY, "LifecyclePolicy"), it.expires, "a lifecycle policy", is_true)
+
+
 def edge_has_a_firewall(world: World, params: Params) -> Iterator[Finding]:
     wanted = set(params.words("rule_groups"))
     for firewall in world.all(Firewall):
@@ -69,5 +83,6 @@ RULES = {
     "WRK-01": images_are_pinned,
     "WRK-02": containers_are_confined,
     "WRK-03": environment_holds_no_secret,
+    "WRK-04": images_are_kept_well,
     "WRK-10": edge_has_a_firewall,
 }

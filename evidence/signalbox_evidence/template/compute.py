@@ -2,7 +2,7 @@
 
 from typing import Any, cast  # template values are free JSON
 
-from signalbox_evidence.facts.compute import Container, Service, Variable
+from signalbox_evidence.facts.compute import Container, Repository, Service, Variable
 from signalbox_evidence.facts.world import Fact, Subject, Unknown, untold
 from signalbox_evidence.secrets import PUBLIC_VARIABLES, resembles
 from signalbox_evidence.template.resources import SAFE_DEFAULTS, Resource, Resources, boolean, number, text, texts
@@ -45,6 +45,19 @@ def services(resources: Resources) -> list[Service]:
             exec_enabled=service.boolean("EnableExecuteCommand"),
         )
         for service in resources.of("AWS::ECS::Service")
+    ]
+
+
+def repositories(resources: Resources) -> list[Repository]:
+    return [
+        Repository(
+            subject=it.subject,
+            mutability=it.text("ImageTagMutability"),
+            scanned=it.boolean("ImageScanningConfiguration.ScanOnPush"),
+            key_id=it.text("EncryptionConfiguration.KmsKey"),
+            expires=True if it.get("LifecyclePolicy.LifecyclePolicyText") else None,
+        )
+        for it in resources.of("AWS::ECR::Repository")
     ]
 
 

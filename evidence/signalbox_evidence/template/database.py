@@ -1,6 +1,6 @@
 """Clusters and instances as the template writes them."""
 
-from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance
+from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, QueryLog
 from signalbox_evidence.facts.world import Fact, Unknown
 from signalbox_evidence.template.resources import Resource, Resources, text
 
@@ -53,7 +53,7 @@ def instances(resources: Resources) -> list[Instance]:
     ]
 
 
-def _force_ssl(resources: Resources, cluster: Resource) -> Fact[str]:
+def _parameter(resources: Resources, cluster: Resource, parameter: str) -> Fact[str]:
     name = cluster.text("DBClusterParameterGroupName")
     if name is None or isinstance(name, Unknown):
         return name
@@ -61,13 +61,24 @@ def _force_ssl(resources: Resources, cluster: Resource) -> Fact[str]:
     if group is None:
         return Unknown(f"parameter group {name} is not in this assembly")
     parameters = group.get("Parameters")  # its keys hold dots, so they cannot be read as a path
-    return (
-        parameters if parameters is None or isinstance(parameters, Unknown) else text(parameters.get("rds.force_ssl"))
-    )
+    return parameters if parameters is None or isinstance(parameters, Unknown) else text(parameters.get(parameter))
 
 
 def forced_tls(resources: Resources) -> list[ForcedTls]:
     return [
-        ForcedTls(cluster=cluster.subject, force_ssl=_force_ssl(resources, cluster), in_sync=None)
+        ForcedTls(cluster=cluster.subject, force_ssl=_parameter(resources, cluster, "rds.force_ssl"), in_sync=None)
+        for cluster in resources.of("AWS::RDS::DBCluster")
+    ]
+
+
+def query_logs(resources: Resources) -> list[QueryLog]:
+    return [
+        QueryLog(
+            cluster=cluster.subject,
+            statements=_parameter(resources, cluster, "log_statement"),
+            min_duration=_parameter(resources, cluster, "log_min_duration_statement"),
+            parameter_length=_parameter(resources, cluster, "log_parameter_max_length"),
+            parameter_length_on_error=_parameter(resources, cluster, "log_parameter_max_length_on_error"),
+        )
         for cluster in resources.of("AWS::RDS::DBCluster")
     ]

@@ -5,8 +5,8 @@ from typing import Any, TypeVar, cast  # the table maps a type to lists of that 
 
 from signalbox_evidence.catalogue import Mode
 from signalbox_evidence.facts.backup import BackedUp, BackupPlan, Region, Vault
-from signalbox_evidence.facts.compute import Container, Service
-from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance
+from signalbox_evidence.facts.compute import Container, Repository, Service
+from signalbox_evidence.facts.database import Cluster, ForcedTls, Instance, QueryLog
 from signalbox_evidence.facts.edge import Firewall, Listener, LoadBalancer, LoadBalancerProtection, TargetGroup
 from signalbox_evidence.facts.identity import RolePermissions, RoleTrust
 from signalbox_evidence.facts.keys import Key, KeyDeletion, KeyPolicy, KeyRotation
@@ -49,7 +49,9 @@ _READERS: dict[type, Callable[[Resources], list[Any]]] = {
     LoadBalancer: edge.load_balancers,
     LoadBalancerProtection: edge.protections,
     LogGroup: storage.log_groups,
+    QueryLog: database.query_logs,
     Region: backup.regions,
+    Repository: compute.repositories,
     RolePermissions: identity.permissions,
     RoleTrust: identity.trusts,
     SecurityGroup: network.security_groups,
