@@ -11,7 +11,8 @@ import pytest
 
 from signalbox_evidence.catalogue import Params, load
 from signalbox_evidence.facts.database import Cluster
-from signalbox_evidence.facts.network import Ingress, SecurityGroup
+from signalbox_evidence.facts.network import Rule as Permission
+from signalbox_evidence.facts.network import SecurityGroup
 from signalbox_evidence.rules.network import only_tasks_reach_the_database
 from signalbox_evidence.template.assembly import read_assembly
 from signalbox_evidence.template.world import TemplateWorld
@@ -113,9 +114,9 @@ def _openers(directory: Path) -> set[tuple[str, str]]:
     return found
 
 
-def _who(rule: Ingress, groups: dict[str, SecurityGroup]) -> str:
+def _who(rule: Permission, groups: dict[str, SecurityGroup]) -> str:
     group = groups.get(rule.value)
-    return (group.subject.name or "") if group else f"{rule.source} {rule.value}"
+    return (group.subject.name or "") if group else f"{rule.peer} {rule.value}"
 
 
 NO_PARAMS = Params(load().control("NET-01"), {})

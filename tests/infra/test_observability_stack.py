@@ -87,7 +87,8 @@ def test_the_topic_is_encrypted_and_takes_nothing_in_the_clear_or_from_elsewhere
     key = deployment.refers(topic, topic.properties["KmsMasterKeyId"])
     assert isinstance(key, Resource)
     assert key.path == "signalbox-keys/Operations/Resource"
-    policy = deployment.one("AWS::SNS::TopicPolicy", "signalbox-observability/").properties["PolicyDocument"]["Statement"]
+    of_topic = deployment.one("AWS::SNS::TopicPolicy", "signalbox-observability/")
+    policy = of_topic.properties["PolicyDocument"]["Statement"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in [it["Condition"] for it in policy if it["Effect"] == "Deny"]
     allowed = [it for it in policy if it["Effect"] == "Allow"]
     assert {it["Principal"]["Service"] for it in allowed} == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}

@@ -18,6 +18,8 @@ class Cluster:
     port: Fact[int]
     security_groups: Fact[tuple[str, ...]]
     subnets: Fact[tuple[str, ...]]
+    follows: bool
+    """Whether it repeats the writes of another region's cluster and serves nobody until it takes that one's place."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,7 @@ def clusters(deployment: Deployment) -> list[Cluster]:
             port=row.get("Port"),
             security_groups=tuple(sorted(item["VpcSecurityGroupId"] for item in row.get("VpcSecurityGroups", []))),
             subnets=_subnets(deployment, row),
+            follows=bool(row.get("GlobalWriteForwardingStatus")),  # told of clusters that follow alone
         )
         for row in _clusters(deployment)
     ]

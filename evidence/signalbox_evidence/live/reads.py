@@ -111,6 +111,7 @@ _GRAMMAR = {
         "DBClusters[DBClusterIdentifier DBClusterArn StorageEncrypted KmsKeyId BackupRetentionPeriod"
         " PreferredBackupWindow DeletionProtection IAMDatabaseAuthenticationEnabled Port DBSubnetGroup"
         " DBClusterParameterGroup ClusterCreateTime EarliestRestorableTime LatestRestorableTime MultiAZ"
+        " GlobalWriteForwardingStatus"
         " VpcSecurityGroups[VpcSecurityGroupId Status]"
         " DBClusterMembers[DBInstanceIdentifier IsClusterWriter DBClusterParameterGroupStatus PromotionTier]]"
     ),

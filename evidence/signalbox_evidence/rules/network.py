@@ -57,14 +57,14 @@ def only_tasks_reach_the_database(world: World, _: Params) -> Iterator[Finding]:
         if isinstance(attached, tuple) and isinstance(port, int):
             for name in attached:
                 if name in groups:
-                    yield from _reach(groups[name], tasks, port)
+                    yield from _reach(groups[name], tasks, port, serves=not cluster.follows)
 
 
 def _all_in(groups: dict[str, SecurityGroup]) -> Callable[[tuple[str, ...]], bool]:
     return lambda names: bool(names) and all(name in groups for name in names)
 
 
-def _reach(group: SecurityGroup, tasks: set[str], port: int) -> Iterator[Finding]:
+def _reach(group: SecurityGroup, tasks: set[str], port: int, *, serves: bool) -> Iterator[Finding]:
     attribute = Attribute(_GROUP, "SecurityGroupIngress")
     rules = group.ingress
     strangers: Fact[list[Rule]]
@@ -76,7 +76,8 @@ def _reach(group: SecurityGroup, tasks: set[str], port: int) -> Iterator[Finding
         strangers = ours = rules
     wanted = f"nobody but our tasks, on {port}/tcp"
     yield expect(group.subject, attribute, strangers, wanted, lambda it: not it)
-    yield expect(group.subject, attribute, ours, "our tasks by their security groups", bool)
+    if serves:
+        yield expect(group.subject, attribute, ours, "our tasks by their security groups", bool)
 
 
 def _chosen(

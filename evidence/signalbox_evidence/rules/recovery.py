@@ -69,7 +69,8 @@ def backups_are_independent(world: World, params: Params) -> Iterator[Finding]:
     days = params.number("retention_days")
     plans = world.all(BackupPlan)
     known = {plan.plan.id for plan in plans}
-    for backed_up in world.all(BackedUp):
+    followers = {it.subject.id for it in world.all(Cluster) if it.follows}
+    for backed_up in (it for it in world.all(BackedUp) if it.cluster.id not in followers):
         selection = Attribute("AWS::Backup::BackupSelection", "Resources")
         wanted = "selected by name by a plan of this deployment"
         yield expect(backed_up.cluster, selection, backed_up.plans, wanted, lambda it: bool(set(it) & known))
@@ -108,7 +109,7 @@ def _leave(rules: tuple[BackupRule, ...], regions: set[str]) -> bool:
 
 def database_survives_a_zone(world: World, _: Params) -> Iterator[Finding]:
     instances = world.all(Instance)
-    for cluster in world.all(Cluster):
+    for cluster in (it for it in world.all(Cluster) if not it.follows):
         members = [instance for instance in instances if instance.cluster_id == cluster.subject.id]
         tiers = sorted(member.promotion_tier for member in members if isinstance(member.promotion_tier, int))
         tier = Attribute("AWS::RDS::DBInstance", "PromotionTier")

@@ -35,6 +35,8 @@ def clusters(resources: Resources) -> list[Cluster]:
             port=_port(cluster),
             security_groups=cluster.texts("VpcSecurityGroupIds"),
             subnets=_subnets(resources, cluster),
+            # a global database is made from the cluster that leads, so that only those that follow name it
+            follows=cluster.get("GlobalClusterIdentifier") is not None,
         )
         for cluster in resources.of("AWS::RDS::DBCluster")
     ]
