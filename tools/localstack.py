@@ -1,9 +1,10 @@
 """Deploys the stacks into LocalStack, the container that AWS's emulator of that name is: `make deploy-localstack`.
 
-It starts the container on loopback, waits until it is well, and runs the deployment of `signalbox-emulator deploy` against
-it. A resource that LocalStack does not know fails the deployment. The token travels in the environment alone, never in
-an argument or a log. Exit codes: 0 done, 3 neither docker nor podman, 4 no token, 6 the container does not come up, else
-those of the deployment.
+It starts the container on loopback, waits until it is well, and runs the deployment of `signalbox-emulator deploy`
+against it. A resource that LocalStack does not know fails the deployment. The token travels in the environment alone,
+never in an argument or a log.
+
+Exit codes: 0 done, 3 neither docker nor podman, 4 no token, 6 the container does not come up, else those of `deploy`.
 """
 
 from __future__ import annotations

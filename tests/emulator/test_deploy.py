@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.copied_project import ROOT, Project, hostile
+from support.listening import descendants
+from support.processes import alive
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +106,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        children = _descendants(process.pid)
+        children = descendants(process.pid)
         assert len(children) >= 2
 
         second = project.deploy()
@@ -116,7 +117,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert time.monotonic() - started < 5
-    assert not [pid for pid in children if _alive(pid)]
+    assert not [pid for pid in children if alive(pid)]
 
 
 @pytest.mark.timeout(400)
@@ -146,19 +147,3 @@ def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothi
     assert second.returncode == 0, second.stderr
     assert [f"{stack}: no changes" in second.stderr for stack in found["stacks"]] == [True] * len(found["stacks"])
     assert json.loads(report.read_text())["lost"] == []
-
-
-def _descendants(pid: int) -> list[int]:
-    return _closure(pid, lambda parent: Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
-
-
-def _closure(pid: int, children: Callable[[int], list[str]]) -> list[int]:
-    found = [int(child) for child in children(pid)]
-    return found + [below for child in found for below in _closure(child, children)]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -1,6 +1,8 @@
 """Whether moto lacks what the capability list says, asked of it directly: a probe for each of these entries."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -138,6 +140,34 @@ def _tiering_is_not_there(account: Any) -> bool:
     return not found.get("IntelligentTieringConfigurationList")
 
 
+def _logging_wants_the_policy_first(account: Any) -> bool:
+    """Return whether our patch takes a target without a policy, and moto by itself still refuses it."""
+    s3, bucket = account.client("s3"), uuid4().hex
+    s3.create_bucket(Bucket=bucket)
+    wanted = {"TargetBucket": bucket, "TargetPrefix": "p/"}
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": wanted})
+    return s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == wanted and _moto_refuses_to_log()
+
+
+def _moto_refuses_to_log() -> bool:
+    program = (
+        "import boto3, moto\n"
+        "with moto.mock_aws():\n"
+        "    s3 = boto3.client('s3', region_name='us-east-1')\n"
+        "    s3.create_bucket(Bucket='logs')\n"
+        "    target = {'LoggingEnabled': {'TargetBucket': 'logs', 'TargetPrefix': 'p/'}}\n"
+        "    try:\n"
+        "        s3.put_bucket_logging(Bucket='logs', BucketLoggingStatus=target)\n"
+        "    except s3.exceptions.ClientError as error:\n"
+        "        print(error.response['Error']['Code'])\n"
+    )
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return answer.stdout.strip() == "InvalidTargetBucketForLogging"
+
+
 def _replication_forgets_the_criteria(account: Any) -> bool:
     s3, bucket = account.client("s3"), uuid4().hex
     s3.create_bucket(Bucket=bucket)
@@ -247,6 +277,7 @@ PROBES: dict[tuple[str, str], Probe] = {
             "route53resolver", "disassociate_resolver_query_log_config", ResolverQueryLogConfigId="i", ResourceId="v"
         ),
     ),
+    ("s3", "Bucket.LoggingEnabled"): _logging_wants_the_policy_first,
     ("s3", "IntelligentTieringConfiguration"): _tiering_is_not_there,
     ("s3", "ReplicationRule.SourceSelectionCriteria"): _replication_forgets_the_criteria,
     ("securityhub", "StandardsSubscription"): _refuses("securityhub", "get_enabled_standards"),

@@ -137,8 +137,7 @@ PATCHED = (
         service="s3",
         attribute="Bucket.LoggingEnabled",
         kind="patched",
-        reason="moto wants the policy of the bucket that gets the logs first; here, as in S3, nothing checks whether it "
-        "admits them",
+        reason="moto wants the policy of the bucket that gets the logs first; as in S3, it may come later",
     ),
     Capability(
         service="s3",
