@@ -98,6 +98,40 @@ def test_a_half_written_state_is_discarded_with_a_sentence(project: Project) -> 
     assert "small: deployed" in result.stderr
 
 
+def test_a_zone_that_was_there_before_is_there_at_every_start(project: Project, tmp_path: Path) -> None:
+    given = tmp_path / "given.yaml"
+    given.write_text("hosted_zones: {ZGIVEN: given.example.com}")
+    record = {"HostedZoneId": "ZGIVEN", "Name": "a.given.example.com", "Type": "A", "TTL": "60"}
+    project.write({"R": {"Type": "AWS::Route53::RecordSet", "Properties": record | {"ResourceRecords": ["192.0.2.1"]}}})
+    program = (
+        "import boto3; found = boto3.client('route53').list_resource_record_sets(HostedZoneId='ZGIVEN');"
+        "print([r['Name'] for r in found['ResourceRecordSets'] if r['Type'] == 'A'])"
+    )
+    read = [sys.executable, "-c", program]
+
+    first, second = project.deploy("--given", str(given), then=read), project.deploy(then=read)
+
+    assert (first.returncode, first.stdout.strip()) == (0, "['a.given.example.com.']"), first.stderr
+    assert (second.returncode, second.stdout) == (0, first.stdout), second.stderr
+    assert "small: no changes" in second.stderr
+
+
+def test_a_record_that_cannot_be_made_again_is_discarded_and_said(project: Project, tmp_path: Path) -> None:
+    given = tmp_path / "given.yaml"
+    given.write_text("hosted_zones: {ZGIVEN: given.example.com}")
+    record = {"HostedZoneId": "ZGIVEN", "Name": "a.given.example.com", "Type": "A", "TTL": "60"}
+    project.write({"R": {"Type": "AWS::Route53::RecordSet", "Properties": record | {"ResourceRecords": ["192.0.2.1"]}}})
+    assert project.deploy("--given", str(given)).returncode == 0
+    (project.state_dir / "given.yaml").unlink()
+
+    failed = project.deploy(then=_READ)
+
+    assert failed.returncode == 7
+    assert "the recorded account is discarded, and the next start is empty: stack small" in failed.stderr
+    assert failed.stdout == ""
+    assert project.deploy("--given", str(given)).returncode == 0
+
+
 def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> None:
     project.write({"Logs": _LOGS})
     then = ["sh", "-c", "echo up; exec sleep 1000"]

@@ -150,22 +150,38 @@ def _logging_wants_the_policy_first(account: Any) -> bool:
 
 
 def _moto_refuses_to_log() -> bool:
-    program = (
-        "import boto3, moto\n"
-        "with moto.mock_aws():\n"
-        "    s3 = boto3.client('s3', region_name='us-east-1')\n"
-        "    s3.create_bucket(Bucket='logs')\n"
-        "    target = {'LoggingEnabled': {'TargetBucket': 'logs', 'TargetPrefix': 'p/'}}\n"
-        "    try:\n"
-        "        s3.put_bucket_logging(Bucket='logs', BucketLoggingStatus=target)\n"
-        "    except s3.exceptions.ClientError as error:\n"
-        "        print(error.response['Error']['Code'])\n"
+    return (
+        _plain_moto(
+            "s3 = boto3.client('s3', region_name='us-east-1')",
+            "s3.create_bucket(Bucket='access-logs')",
+            "target = {'LoggingEnabled': {'TargetBucket': 'access-logs', 'TargetPrefix': 'p/'}}",
+            "try:",
+            "    s3.put_bucket_logging(Bucket='access-logs', BucketLoggingStatus=target)",
+            "except s3.exceptions.ClientError as error:",
+            "    print(error.response['Error']['Code'])",
+        )
+        == "InvalidTargetBucketForLogging"
     )
+
+
+def _pools_have_short_names(account: Any) -> bool:
+    """Return whether our patch makes ids of AWS's length, and moto by itself longer ones."""
+    pool = account.client("cognito-idp").create_user_pool(PoolName="p")["UserPool"]["Id"]
+    plain = _plain_moto(
+        "cognito = boto3.client('cognito-idp', region_name='us-east-1')",
+        "print(cognito.create_user_pool(PoolName='p')['UserPool']['Id'])",
+    )
+    return len(pool) == len("us-east-1_") + 9 < len(plain)
+
+
+def _plain_moto(*lines: str) -> str:
+    """Return what a program prints that has moto in its own process, without our patches."""
+    program = "\n".join(["import boto3, moto", "with moto.mock_aws():", *(f"    {line}" for line in lines)])
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     answer = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    return answer.stdout.strip() == "InvalidTargetBucketForLogging"
+    return answer.stdout.strip()
 
 
 def _replication_forgets_the_criteria(account: Any) -> bool:
@@ -246,6 +262,7 @@ PROBES: dict[tuple[str, str], Probe] = {
     ("cognito-idp", "ResourceServer"): _refuses(
         "cognito-idp", "delete_resource_server", UserPoolId="p_1", Identifier="i"
     ),
+    ("cognito-idp", "UserPool.Id"): _pools_have_short_names,
     ("cognito-idp", "UserPool.UsernameAttributes"): _a_change_loses("UsernameAttributes", UsernameAttributes=["email"]),
     ("cognito-idp", "UserPool.UsernameConfiguration"): _a_change_loses(
         "UsernameConfiguration", UsernameConfiguration={"CaseSensitive": False}

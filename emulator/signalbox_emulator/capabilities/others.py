@@ -134,6 +134,12 @@ INVENTED = (
 
 PATCHED = (
     Capability(
+        service="cognito-idp",
+        attribute="UserPool.Id",
+        kind="patched",
+        reason="moto's ids are so long that an issuer looks like a secret; here they are as long as in AWS",
+    ),
+    Capability(
         service="s3",
         attribute="Bucket.LoggingEnabled",
         kind="patched",
