@@ -17,11 +17,11 @@ from moto.s3.models import FakeBucket
 
 def apply(models: Loader) -> None:
     """Change moto in this process; it takes the services' models from `models`, which may have them already."""
-    moto.core.utils.create_loader = lambda: models
+    moto.core.utils.create_loader = lambda: models  # pyright: ignore[reportPrivateImportUsage] - that is the patch
     backends.list_of_moto_modules = _modules
-    users.generate_id = _short_id
+    users.generate_id = _short_id  # pyright: ignore[reportPrivateImportUsage] - that is the patch
     FakeBucket.get_permission = _unconditional_permission
-    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_be_permitted_later)  # noqa: SLF001 - that is the patch
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_may_be_permitted_later)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - that is the patch
     FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
 
 

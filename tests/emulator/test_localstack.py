@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -112,8 +113,8 @@ def test_the_stacks_go_to_the_container_and_the_token_to_its_environment_alone(
 
 
 @pytest.mark.slow
-def test_what_somebody_else_serves_is_deployed_to_and_left_alone(project: Project, account: object) -> None:
-    endpoint: str = account.endpoint  # pyright: ignore[reportAttributeAccessIssue]
+def test_what_somebody_else_serves_is_deployed_to_and_left_alone(project: Project, account: Any) -> None:
+    endpoint: str = account.endpoint
     project.write({"Group": _GROUP})
 
     first, second = (project.deploy("--endpoint", endpoint) for _ in range(2))
@@ -121,7 +122,7 @@ def test_what_somebody_else_serves_is_deployed_to_and_left_alone(project: Projec
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "small: deployed" in first.stderr
     assert "small: no changes" in second.stderr
-    logs = boto3.client(
+    logs = cast("Any", boto3).client(
         "logs", "us-east-1", endpoint_url=endpoint, aws_access_key_id=ACCOUNT, aws_secret_access_key="x"
     )
     assert [group.get("logGroupName") for group in logs.describe_log_groups(logGroupNamePrefix="/there")["logGroups"]]
