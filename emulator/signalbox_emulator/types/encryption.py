@@ -68,9 +68,9 @@ _TAGS = TagCalls(
 
 
 def _request_certificate(target: Target) -> str:
-    """Request it; where an option names a hosted zone, write the record of the validation there, as CloudFormation does.
+    """Request it; where an option names a hosted zone, write the record of the validation there.
 
-    As there, the record stays when the certificate is deleted.
+    So does CloudFormation; and as there, the record stays when the certificate is deleted.
     """
     options: list[JsonObject] = target.properties.get("DomainValidationOptions", [])
     zones = {option["DomainName"]: option["HostedZoneId"] for option in options if "HostedZoneId" in option}

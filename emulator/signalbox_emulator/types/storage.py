@@ -82,7 +82,7 @@ def _locks(target: Target) -> bool:
     try:
         found = target.client("s3").get_object_lock_configuration(Bucket=target.id)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ObjectLockConfigurationNotFoundError":
+        if error.response.get("Error", {}).get("Code") == "ObjectLockConfigurationNotFoundError":
             return False
         raise
     return found["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
