@@ -158,7 +158,11 @@ class Canary(Construct):
             "AwsSolutions::AwsSolutions-IAM5[Resource::*]",
             reason="cloudwatch:PutMetricData (held to one namespace) and s3:ListAllMyBuckets know no resource.",
         )
-        accept(policy, objects_of(self.artifacts), reason="CloudWatch chooses the names of the artifacts of each run.")
+        accept(
+            policy,
+            objects_of(self.artifacts),
+            reason="CloudWatch chooses the names of the artifacts of each run, in a bucket that holds nothing else.",
+        )
         accept(
             policy,
             f"AwsSolutions::AwsSolutions-IAM5[Resource::arn:aws:logs:{stack.region}:{stack.account}:log-group:"
