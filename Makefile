@@ -11,9 +11,11 @@ export UV_PYTHON_DOWNLOADS := never
 PYTHON ?= python3
 ONLY ?=
 ONCE ?=
+KEEP ?=
 PORT ?=
 OUTPUT ?=
 TESTS ?= tests
+CONFIG ?= $(SIGNALBOX_DEPLOY_CONFIG)
 EXAMPLES ?= 1000
 MATRIX ?= .signalbox/matrix
 ACCEPT ?=
@@ -29,6 +31,13 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 ifneq ($(CHROMIUM),)
 export CHROMIUM
 endif
+# a configuration of its own has a state of its own; CONFIG= is config/local.yaml
+ifneq ($(CONFIG),)
+export SIGNALBOX_DEPLOY_CONFIG := $(CONFIG)
+endif
+STATE := $(if $(CONFIG),-$(basename $(notdir $(CONFIG))))
+EMULATOR := .signalbox/emulator$(STATE)
+GIVEN := $(if $(CONFIG),$(wildcard config/given/$(notdir $(CONFIG))))
 PLATFORM ?= linux/arm64
 IMAGE ?= auto
 IMAGE_TOOLS := podman skopeo runc debootstrap docker-registry
@@ -36,7 +45,7 @@ IMAGE_MISSING = $(foreach tool,$(IMAGE_TOOLS),$(if $(shell command -v $(tool)),,
 LEFT_OUT := $(if $(CHROMIUM)$(filter required,$(BROWSER)),,tests/browser)
 LEFT_OUT_WHY := LEFT OUT: $(LEFT_OUT), as there is no Chromium: install one, or say in CHROMIUM where it is
 
-.PHONY: help setup up reset test test-fault test-sim test-image image publish check proto synth deploy-local destroy-local evidence locks cost release bench clean
+.PHONY: help setup up reset test test-fault test-sim test-image image publish check proto synth deploy-local destroy-local deploy-localstack evidence locks cost release bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -89,20 +98,23 @@ check: setup ## lint, format, types, layers, locks
 proto: setup ## generate the cluster link's messages from its .proto
 	python wire/generate.py
 
-synth: setup ## synthesise the stacks into cdk.out
+synth: setup ## synthesise the stacks into cdk.out; CONFIG=config/matrix/ha-dr.yaml, here and in the next four
 	cdk synth --quiet
 
-deploy-local: setup ## deploy the stacks into the local emulator; the account stays in .signalbox/emulator
-	signalbox-emulator deploy --project . --state-dir .signalbox/emulator
+deploy-local: setup ## deploy the stacks into the local emulator; the account stays in .signalbox/emulator, or -NAME of CONFIG
+	signalbox-emulator deploy --project . --state-dir $(EMULATOR) $(addprefix --given ,$(GIVEN))
 
 destroy-local: setup ## destroy the stacks in the local emulator
-	signalbox-emulator destroy --project . --state-dir .signalbox/emulator
+	signalbox-emulator destroy --project . --state-dir $(EMULATOR)
+
+deploy-localstack: setup ## deploy the stacks into LocalStack, then stop it: LOCALSTACK_AUTH_TOKEN=, LOCALSTACK_IMAGE=, KEEP=1
+	@exec python tools/localstack.py --project . --state-dir .signalbox/localstack$(STATE) $(if $(KEEP),--keep)
 
 evidence: setup ## deploy into the local emulator and collect the evidence of it
 	@mkdir -p .signalbox
 	signalbox-emulator capabilities -o json > .signalbox/capabilities.json
-	signalbox-emulator deploy --project . --state-dir .signalbox/emulator -- \
-	  signalbox-evidence collect --assembly .signalbox/emulator/cdk.out --output .signalbox/evidence --capabilities .signalbox/capabilities.json
+	signalbox-emulator deploy --project . --state-dir $(EMULATOR) $(addprefix --given ,$(GIVEN)) -- \
+	  signalbox-evidence collect --assembly $(EMULATOR)/cdk.out --output .signalbox/evidence$(STATE) --capabilities .signalbox/capabilities.json
 
 locks: setup ## write the logical-id locks; ACCEPT="STACK/LOGICALID ..." REASON="..." for a loss that is meant
 	signalbox-guards lock write $(MATRIX) --locks locks $(addprefix --accept ,$(ACCEPT)) $(if $(REASON),--reason "$(REASON)")

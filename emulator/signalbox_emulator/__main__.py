@@ -22,7 +22,7 @@ from signalbox_emulator.children import Interrupted, child, interruptible
 from signalbox_emulator.deploy import deploy
 from signalbox_emulator.deployment import GIVEN, Deployment, exclusive, starting_server
 from signalbox_emulator.environment import forget_caller
-from signalbox_emulator.failures import Failure
+from signalbox_emulator.failures import Failed, Failure
 
 Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 
@@ -81,6 +81,7 @@ def deploy_command(
     state_dir: Path,
     cdk: Path | None = None,
     given: Path | None = None,
+    endpoint: str | None = None,
     keep: bool = False,
     fresh: bool = False,
 ) -> int:
@@ -103,6 +104,8 @@ def deploy_command(
     given
         A YAML file of what the account holds before: `hosted_zones`, a mapping of id -> domain. It is kept with the
         state, until that is forgotten.
+    endpoint
+        Deploy to what somebody else serves there, instead of a server of ours. Then nothing is recorded.
     keep
         Go on serving after COMMAND, until interrupted.
     fresh
@@ -115,9 +118,11 @@ def deploy_command(
             with exclusive(deployment.state_dir):
                 if fresh:
                     _forget(deployment.state_dir)
+                if given and endpoint:
+                    raise Failed(f"--given {given} is for a server of ours, and {endpoint} is not")
                 if given:
                     shutil.copyfile(given, deployment.state_dir / GIVEN)
-                with starting_server(deployment) as wait_for_endpoint:
+                with nullcontext(lambda: endpoint) if endpoint else starting_server(deployment) as wait_for_endpoint:
                     environment = deploy(deployment, wait_for_endpoint)
                     code = _run_beside(list(command), environment) if command else 0
                     if keep:

@@ -90,7 +90,9 @@ class Cdk:
             raise Failed(f"cdk {arguments[0]} failed with code {code}: {why} (all of it: {log})")
 
     def _stopped(self) -> str:
-        return f"the emulator stopped: {assembly.last_words(self._deployment.log('server'))}"
+        log = self._deployment.log("server")
+        why = f": {assembly.last_words(log)}" if log.exists() else ""
+        return f"nobody answers at {self._endpoint} (any more){why}"
 
     def _bootstrapped_by(self, region: str) -> str | None:
         """Return the version of the CLI that made the bootstrap stack of `region`, None without one."""

@@ -8,6 +8,8 @@ from typing import Any, cast
 import moto.core.utils
 from botocore.loaders import Loader
 from moto import backends
+from moto.cognitoidp import models as users
+from moto.cognitoidp.utils import generate_id
 from moto.elbv2.models import FakeLoadBalancer
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
@@ -17,6 +19,7 @@ def apply(models: Loader) -> None:
     """Change moto in this process; it takes the services' models from `models`, which may have them already."""
     moto.core.utils.create_loader = lambda: models
     backends.list_of_moto_modules = _modules
+    users.generate_id = _short_id
     FakeBucket.get_permission = _unconditional_permission
     FakeBucket._log_permissions_enabled_policy = staticmethod(_may_be_permitted_later)  # noqa: SLF001 - that is the patch
     FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
@@ -29,6 +32,11 @@ _list_modules = backends.list_of_moto_modules
 def _modules() -> Iterable[str]:
     """Return the services that moto has: it would look through its folder for each request."""
     return frozenset(_list_modules())
+
+
+def _short_id(strategy: str | None, *what: Any) -> str:
+    """Return an id as long as AWS's: 9 characters of a pool in a region, 26 of a client in a pool."""
+    return generate_id(strategy, *what)[: 26 if "_" in str(what[0]) else 9]
 
 
 def _unconditional_permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.copied_project import ROOT, Project, hostile
+from support.listening import descendants
+from support.processes import alive
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,40 @@ def test_a_half_written_state_is_discarded_with_a_sentence(project: Project) -> 
     assert "small: deployed" in result.stderr
 
 
+def test_a_zone_that_was_there_before_is_there_at_every_start(project: Project, tmp_path: Path) -> None:
+    given = tmp_path / "given.yaml"
+    given.write_text("hosted_zones: {ZGIVEN: given.example.com}")
+    record = {"HostedZoneId": "ZGIVEN", "Name": "a.given.example.com", "Type": "A", "TTL": "60"}
+    project.write({"R": {"Type": "AWS::Route53::RecordSet", "Properties": record | {"ResourceRecords": ["192.0.2.1"]}}})
+    program = (
+        "import boto3; found = boto3.client('route53').list_resource_record_sets(HostedZoneId='ZGIVEN');"
+        "print([r['Name'] for r in found['ResourceRecordSets'] if r['Type'] == 'A'])"
+    )
+    read = [sys.executable, "-c", program]
+
+    first, second = project.deploy("--given", str(given), then=read), project.deploy(then=read)
+
+    assert (first.returncode, first.stdout.strip()) == (0, "['a.given.example.com.']"), first.stderr
+    assert (second.returncode, second.stdout) == (0, first.stdout), second.stderr
+    assert "small: no changes" in second.stderr
+
+
+def test_a_record_that_cannot_be_made_again_is_discarded_and_said(project: Project, tmp_path: Path) -> None:
+    given = tmp_path / "given.yaml"
+    given.write_text("hosted_zones: {ZGIVEN: given.example.com}")
+    record = {"HostedZoneId": "ZGIVEN", "Name": "a.given.example.com", "Type": "A", "TTL": "60"}
+    project.write({"R": {"Type": "AWS::Route53::RecordSet", "Properties": record | {"ResourceRecords": ["192.0.2.1"]}}})
+    assert project.deploy("--given", str(given)).returncode == 0
+    (project.state_dir / "given.yaml").unlink()
+
+    failed = project.deploy(then=_READ)
+
+    assert failed.returncode == 7
+    assert "the recorded account is discarded, and the next start is empty: stack small" in failed.stderr
+    assert failed.stdout == ""
+    assert project.deploy("--given", str(given)).returncode == 0
+
+
 def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> None:
     project.write({"Logs": _LOGS})
     then = ["sh", "-c", "echo up; exec sleep 1000"]
@@ -105,7 +140,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        children = _descendants(process.pid)
+        children = descendants(process.pid)
         assert len(children) >= 2
 
         second = project.deploy()
@@ -116,7 +151,7 @@ def test_an_interrupt_stops_everything_within_five_seconds(project: Project) -> 
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert time.monotonic() - started < 5
-    assert not [pid for pid in children if _alive(pid)]
+    assert not [pid for pid in children if alive(pid)]
 
 
 @pytest.mark.timeout(400)
@@ -146,19 +181,3 @@ def test_the_project_s_own_stacks_deploy_and_read_back_and_the_second_time_nothi
     assert second.returncode == 0, second.stderr
     assert [f"{stack}: no changes" in second.stderr for stack in found["stacks"]] == [True] * len(found["stacks"])
     assert json.loads(report.read_text())["lost"] == []
-
-
-def _descendants(pid: int) -> list[int]:
-    return _closure(pid, lambda parent: Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
-
-
-def _closure(pid: int, children: Callable[[int], list[str]]) -> list[int]:
-    found = [int(child) for child in children(pid)]
-    return found + [below for child in found for below in _closure(child, children)]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

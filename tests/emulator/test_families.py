@@ -149,6 +149,27 @@ def test_a_record_set_is_changed_in_place(account: Any) -> None:
     assert _lost(account, name) == []
 
 
+def test_a_certificate_is_validated_in_the_zone_that_it_names(account: Any) -> None:
+    route53 = account.client("route53")
+    zone = route53.create_hosted_zone(Name="zoned.example.com", CallerReference="2")["HostedZone"]["Id"].split("/")[-1]
+    options = [{"DomainName": "zoned.example.com", "HostedZoneId": zone}]
+    properties = {"DomainName": "zoned.example.com", "ValidationMethod": "DNS", "DomainValidationOptions": options}
+
+    stack = account.create({"C": {"Type": "AWS::CertificateManager::Certificate", "Properties": properties}})
+
+    assert stack["StackStatus"] == "CREATE_COMPLETE", account.reasons(stack["StackName"])
+    arn = account.physical(stack["StackName"])["C"]
+    validation = account.client("acm").describe_certificate(CertificateArn=arn)["Certificate"][
+        "DomainValidationOptions"
+    ]
+    wanted = validation[0]["ResourceRecord"]
+    records = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert wanted["Value"] in [r["ResourceRecords"][0]["Value"] for r in records if r["Type"] == "CNAME"]
+    elsewhere = properties | {"DomainValidationOptions": [options[0] | {"HostedZoneId": "ZNOWHERE"}]}
+    stack = account.create({"C": {"Type": "AWS::CertificateManager::Certificate", "Properties": elsewhere}})
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
 def test_dynamic_references_are_resolved_and_a_dangling_one_is_refused(account: Any) -> None:
     account.client("ssm").put_parameter(Name="/dynamic/days", Type="String", Value="30")
     secret = account.client("secretsmanager").create_secret(Name="dynamic", SecretString='{"name": "group"}')["ARN"]

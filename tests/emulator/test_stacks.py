@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from support.listening import listening_addresses
 
 JsonObject = dict[str, Any]
 LogGroup = Callable[..., JsonObject]
@@ -271,20 +272,6 @@ def test_an_action_that_is_not_there_is_refused_and_not_a_server_error(account: 
 
 
 def test_the_server_listens_on_loopback_alone(account: Any, server: subprocess.Popen[str]) -> None:
-    listeners = _listening_addresses(server.pid)
+    listeners = listening_addresses(server.pid)
 
     assert listeners == {"127.0.0.1"}
-
-
-def _listening_addresses(pid: int) -> set[str]:
-    """Return the local addresses on which process `pid` listens, from /proc, where listening is state 0A."""
-    links = (str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
-    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
-    found: set[str] = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in sockets:
-                address = fields[1].split(":")[0]
-                found.add(".".join(str(b) for b in bytes.fromhex(address)[::-1]) if len(address) == 8 else address)
-    return found

@@ -1,6 +1,8 @@
 """Whether moto lacks what the capability list says, asked of it directly: a probe for each of these entries."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -138,6 +140,50 @@ def _tiering_is_not_there(account: Any) -> bool:
     return not found.get("IntelligentTieringConfigurationList")
 
 
+def _logging_wants_the_policy_first(account: Any) -> bool:
+    """Return whether our patch takes a target without a policy, and moto by itself still refuses it."""
+    s3, bucket = account.client("s3"), uuid4().hex
+    s3.create_bucket(Bucket=bucket)
+    wanted = {"TargetBucket": bucket, "TargetPrefix": "p/"}
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": wanted})
+    return s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == wanted and _moto_refuses_to_log()
+
+
+def _moto_refuses_to_log() -> bool:
+    return (
+        _plain_moto(
+            "s3 = boto3.client('s3', region_name='us-east-1')",
+            "s3.create_bucket(Bucket='access-logs')",
+            "target = {'LoggingEnabled': {'TargetBucket': 'access-logs', 'TargetPrefix': 'p/'}}",
+            "try:",
+            "    s3.put_bucket_logging(Bucket='access-logs', BucketLoggingStatus=target)",
+            "except s3.exceptions.ClientError as error:",
+            "    print(error.response['Error']['Code'])",
+        )
+        == "InvalidTargetBucketForLogging"
+    )
+
+
+def _pools_have_short_names(account: Any) -> bool:
+    """Return whether our patch makes ids of AWS's length, and moto by itself longer ones."""
+    pool = account.client("cognito-idp").create_user_pool(PoolName="p")["UserPool"]["Id"]
+    plain = _plain_moto(
+        "cognito = boto3.client('cognito-idp', region_name='us-east-1')",
+        "print(cognito.create_user_pool(PoolName='p')['UserPool']['Id'])",
+    )
+    return len(pool) == len("us-east-1_") + 9 < len(plain)
+
+
+def _plain_moto(*lines: str) -> str:
+    """Return what a program prints that has moto in its own process, without our patches."""
+    program = "\n".join(["import boto3, moto", "with moto.mock_aws():", *(f"    {line}" for line in lines)])
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return answer.stdout.strip()
+
+
 def _replication_forgets_the_criteria(account: Any) -> bool:
     s3, bucket = account.client("s3"), uuid4().hex
     s3.create_bucket(Bucket=bucket)
@@ -216,6 +262,7 @@ PROBES: dict[tuple[str, str], Probe] = {
     ("cognito-idp", "ResourceServer"): _refuses(
         "cognito-idp", "delete_resource_server", UserPoolId="p_1", Identifier="i"
     ),
+    ("cognito-idp", "UserPool.Id"): _pools_have_short_names,
     ("cognito-idp", "UserPool.UsernameAttributes"): _a_change_loses("UsernameAttributes", UsernameAttributes=["email"]),
     ("cognito-idp", "UserPool.UsernameConfiguration"): _a_change_loses(
         "UsernameConfiguration", UsernameConfiguration={"CaseSensitive": False}
@@ -247,6 +294,7 @@ PROBES: dict[tuple[str, str], Probe] = {
             "route53resolver", "disassociate_resolver_query_log_config", ResolverQueryLogConfigId="i", ResourceId="v"
         ),
     ),
+    ("s3", "Bucket.LoggingEnabled"): _logging_wants_the_policy_first,
     ("s3", "IntelligentTieringConfiguration"): _tiering_is_not_there,
     ("s3", "ReplicationRule.SourceSelectionCriteria"): _replication_forgets_the_criteria,
     ("securityhub", "StandardsSubscription"): _refuses("securityhub", "get_enabled_standards"),

@@ -66,10 +66,11 @@ _TAGS = TagCalls(
     at_creation=False,
 )
 
-def _request_certificate(target: Target) -> str:
-    """Request it; where an option names a hosted zone, write the record of the validation there, as CloudFormation does.
 
-    As there, the record stays when the certificate is deleted.
+def _request_certificate(target: Target) -> str:
+    """Request it; where an option names a hosted zone, write the record of the validation there.
+
+    So does CloudFormation; and as there, the record stays when the certificate is deleted.
     """
     options: list[JsonObject] = target.properties.get("DomainValidationOptions", [])
     zones = {option["DomainName"]: option["HostedZoneId"] for option in options if "HostedZoneId" in option}
@@ -113,7 +114,8 @@ def _has_record(route53: Any, zone: str, wanted: JsonObject) -> bool:
     pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
     records = (record for page in pages for record in page["ResourceRecordSets"])
     return any(
-        (record["Name"].rstrip("."), record["ResourceRecords"]) == (wanted["Name"].rstrip("."), wanted["ResourceRecords"])
+        (record["Name"].rstrip("."), record["ResourceRecords"])
+        == (wanted["Name"].rstrip("."), wanted["ResourceRecords"])
         for record in records
         if record["Type"] == wanted["Type"]
     )
