@@ -32,6 +32,7 @@ _FAMILIES = {
     "TLS": "Encryption in transit",
     "BCP": "Backup, recovery, availability",
     "IAM": "Identity and least privilege",
+    "LOG": "Logging",
     "WRK": "Workload",
 }
 

@@ -16,8 +16,8 @@ from signalbox_evidence.facts.storage import LogGroup
 from signalbox_evidence.live.clients import Clients
 from signalbox_evidence.live.reader import Reader
 from signalbox_evidence.live.world import LiveWorld, Place
-from support.assemblies import Draft
-from support.template_weakenings import CLUSTER, KEY
+from support.assemblies import Draft, change
+from support.template_weakenings import CLUSTER, KEY, PLAN
 
 FAR = "us-west-2"
 
@@ -31,7 +31,9 @@ def check(capsys: pytest.CaptureFixture[str], folder: Path) -> tuple[int, dict[s
 
 @pytest.fixture
 def far(draft: Draft) -> Draft:
-    """The real assembly with a stack of one key in another region."""
+    """The real assembly with a stack of one key in another region, to which backups are copied."""
+    vault = f"arn:aws:backup:{FAR}:000000000000:backup-vault:signalbox-far"
+    change(PLAN, "BackupPlan.BackupPlanRule.0.CopyActions", [{"DestinationBackupVaultArn": vault}])(draft)
     draft.add_stack("signalbox-far", {"Resources": {"FarKey": deepcopy(draft.one(KEY))}}, region=FAR)
     return draft
 

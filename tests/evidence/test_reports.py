@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from signalbox_emulator.capabilities import CAPABILITIES
 from signalbox_evidence import report
@@ -55,7 +56,7 @@ def test_a_template_run_writes_both_forms_and_says_it_asked_no_account(
     assert code == 0
     assert found["modes"] == ["template"]
     assert found["account"] is None
-    assert found["counts"]["template"]["satisfied"] == len(found["observations"])
+    assert found["counts"]["template"]["satisfied"] == len(found["observations"]) - 1  # one region: BCP-05
     assert {it["tier"] for it in found["observations"]} == {"E1"}
     digest = hashlib.sha256((assembly_folder / "signalbox-data.template.json").read_bytes()).hexdigest()
     assert digest in {it["sha256"] for it in found["templates"]}
@@ -296,7 +297,8 @@ def test_show_retells_a_saved_report_with_its_exit_code(run: Run, draft: Draft, 
     code, told, said = run("show", tmp_path / "out" / "latest")
 
     assert code == 7
-    assert "designed as required in 30 of 31 controls" in told
+    judged = sum(Mode.TEMPLATE in control.modes for control in load().controls) - 1  # one region: no BCP-05
+    assert f"designed as required in {judged - 1} of {judged} controls" in told
     assert "DAT-01 template: not_satisfied" in said
     again = json.loads(run("show", tmp_path / "out/latest/report.json", "-o", "json")[1])
     assert again == json.loads((tmp_path / "out/latest/report.json").read_text())
@@ -318,7 +320,7 @@ def test_controls_lists_the_catalogue(run: Run) -> None:
 
     assert code == 0
     assert [it["id"] for it in json.loads(listed)["controls"]] == [control.id for control in load().controls]
-    assert "32 controls" in run("controls")[1]
+    assert f"{len(load().controls)} controls" in run("controls")[1]
 
 
 class _Page(HTMLParser):
@@ -360,7 +362,8 @@ def test_the_page_holds_every_control_and_nothing_from_elsewhere(
     assert "@import" not in text
     assert "@media print" in text
     words = " ".join(page.words)
-    assert "complian" not in words.lower()
+    # Object Lock's word for one of its two modes is no claim
+    assert "complian" not in words.replace("COMPLIANCE", "").lower().replace("compliance mode", "")
     for control in load().controls:
         assert control.statement in words
         assert control.severity in words
@@ -388,4 +391,4 @@ def test_findings_of_the_validation_plugins_are_shown_with_their_reasons(
     assert acknowledged
     assert all(it["acknowledged_reason"] for it in acknowledged)
     text = render(report.read(tmp_path / "latest"))
-    assert all(it["rule"] in text for it in acknowledged)
+    assert all(escape(it["rule"]) in text for it in acknowledged)

@@ -270,7 +270,9 @@ def _members(answer: dict[str, Any]) -> None:
 
 
 def _ssl_mode(container: dict[str, Any]) -> None:
-    next(row for row in container["environment"] if row["name"] == "PGSSLMODE")["value"] = "prefer"
+    for row in container["environment"]:
+        if row["name"] == "PGSSLMODE":
+            row["value"] = "prefer"
 
 
 def _forget_source(statements: list[dict[str, Any]]) -> None:
@@ -281,10 +283,15 @@ def _foreign_trust(statements: list[dict[str, Any]]) -> None:
     statements.append({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": _FOREIGN})
 
 
-def _none_at_night(answer: dict[str, Any]) -> None:
-    night = {"MinCapacity": 0, "MaxCapacity": 0}
-    service = {"ResourceId": "service/signalbox/by-hand", "ScalableDimension": "ecs:service:DesiredCount"}
-    answer["ScheduledActions"] = [{**service, "Schedule": "cron(0 17 * * ? *)", "ScalableTargetAction": night}]
+def _none_at_night(account: Account) -> AbstractContextManager[None]:
+    service = account.ids("AWS::ECS::Service")[0].rpartition(":")[2]
+    close = {
+        "ResourceId": service,
+        "ScalableDimension": "ecs:service:DesiredCount",
+        "Schedule": "cron(0 17 * * ? *)",
+        "ScalableTargetAction": {"MinCapacity": 0, "MaxCapacity": 0},
+    }
+    return account.told([(_SCHEDULED, lambda answer: answer.update(ScheduledActions=[close]))])
 
 
 _SCALABLE = "application-autoscaling:DescribeScalableTargets"
@@ -378,7 +385,7 @@ WEAKENED = [
     Weakened("BCP-07", "both in one zone", _instances(AvailabilityZone="us-east-1a")),
     Weakened("BCP-07", "a reader of last resort", told("rds:DescribeDBInstances", _last_reader)),
     Weakened("BCP-08", "one task", told(_SCALABLE, rows("ScalableTargets", MinCapacity=1))),
-    Weakened("BCP-08", "none at night", told(_SCHEDULED, _none_at_night)),
+    Weakened("BCP-08", "none at night", _none_at_night),
     Weakened("BCP-08", "one runs", told(_SERVICES, services(runningCount=1))),
     Weakened("BCP-08", "no rollback", told(_SERVICES, services(deploymentConfiguration={**ROLLOUT, _BREAKER: {}}))),
     Weakened("BCP-08", "rebalancing not told", told(_SERVICES, services(availabilityZoneRebalancing=None))),

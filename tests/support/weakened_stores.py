@@ -11,7 +11,7 @@ from support.held_answers import Weaken, changed, rows, told
 
 def key_policy_with(statement: dict[str, Any]) -> Weaken:
     def do(account: Account) -> Callable[[], Any]:
-        kms, key = account.api("kms"), account.ids("AWS::KMS::Key", "Key961")[0]
+        kms, key = account.api("kms"), account.ids("AWS::KMS::Key", "Data")[0]
         before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
         after = json.loads(before)
         after["Statement"].append({"Effect": "Allow", "Resource": "*", **statement})

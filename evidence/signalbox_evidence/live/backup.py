@@ -14,6 +14,7 @@ _PLAN, _VAULT = "AWS::Backup::BackupPlan", "AWS::Backup::BackupVault"
 
 
 def regions(deployment: Deployment) -> list[Region]:
+    deployment.stacks()  # a region counts with stacks that are settled, and the verdict rests on that answer
     return [Region(deployment.probe.region)]
 
 

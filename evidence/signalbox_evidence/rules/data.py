@@ -20,6 +20,7 @@ from signalbox_evidence.facts.storage import (
 from signalbox_evidence.facts.world import Fact, Subject, World
 from signalbox_evidence.finding import Attribute, Finding, expect, is_true
 
+_BACKUP_VAULT = "AWS::Backup::BackupVault"
 _BUCKET = "AWS::S3::Bucket"
 _CLUSTER = "AWS::RDS::DBCluster"
 _KEY = "AWS::KMS::Key"
@@ -214,7 +215,7 @@ def buckets_refuse_plain_text(world: World, _: Params) -> Iterator[Finding]:
 def backups_are_ours_alone(world: World, _: Params) -> Iterator[Finding]:
     keys = {key.subject.id for key in world.all(Key)}
     for vault in world.all(Vault):
-        attribute = Attribute("AWS::Backup::BackupVault", "EncryptionKeyArn")
+        attribute = Attribute(_BACKUP_VAULT, "EncryptionKeyArn")
         yield expect(vault.subject, attribute, vault.key_id, "a key of this deployment", lambda it: it in keys)
     if world.mode is Mode.LIVE:
         for snapshot in world.all(Snapshot):
@@ -251,7 +252,8 @@ def _foreign(statements: tuple[Statement, ...], own: set[str]) -> list[str]:
 def no_foreign_principals(world: World, params: Params) -> Iterator[Finding]:
     own = {world.account, ACCOUNT_SYMBOL, *params.words("trusted_accounts")}
     policies: list[tuple[Subject, str, Fact[tuple[Statement, ...]]]] = [
-        (policy.store, "Policy", policy.statements) for policy in world.all(StorePolicy)
+        (policy.store, "AccessPolicy" if policy.store.type == _BACKUP_VAULT else "Policy", policy.statements)
+        for policy in world.all(StorePolicy)
     ]
     policies += [(policy.key, "KeyPolicy", policy.statements) for policy in world.all(KeyPolicy)]
     for subject, name, statements in policies:
