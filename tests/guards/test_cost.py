@@ -47,7 +47,7 @@ def test_serverless_instances_cost_their_minimum_capacity() -> None:
 def test_a_minimum_of_zero_costs_only_the_hours_that_it_is_awake() -> None:
     found = priced({"Cluster": cluster(0), "Writer": instance()}, "dev")
 
-    assert found["Aurora capacity"] == pytest.approx(160 * 0.5 * 0.12)
+    assert found["Aurora capacity"] == pytest.approx(220 * 0.5 * 0.12)
     assert found["Aurora storage"] == pytest.approx(5 * 0.10)
 
 
@@ -307,7 +307,7 @@ def test_growth_over_a_tenth_fails_and_names_what_grew(
     grown = command("cost", tmp_path / "more", "--baseline", baseline)
     assert grown.code == 7
     assert "wanted at most 10 % more" in grown.err
-    assert "Compute / Fargate ARM vCPU: 47.32 -> " in grown.err
+    assert "Compute / Fargate ARM vCPU: 47.30 -> " in grown.err
 
     change("AWS::RDS::DBCluster", "Tags", [])(draft)
     accepted = command("cost", tmp_path / "more", "--write", baseline)
