@@ -77,6 +77,7 @@ def _project(account: Any, **source: str) -> Any:
         environment={"type": "ARM_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
         serviceRole=_ROLE,
         encryptionKey=_KEY,
+        concurrentBuildLimit=2,
     )
     return codebuild.batch_get_projects(names=[name])["projects"][0]
 
@@ -257,6 +258,9 @@ PROBES: dict[tuple[str, str], Probe] = {
         _refuses("backup", "get_backup_vault_notifications", BackupVaultName="v"),
     ),
     ("cloudwatch", "CompositeAlarm"): _refuses("cloudwatch", "put_composite_alarm", AlarmName="a", AlarmRule="TRUE"),
+    ("codebuild", "Project.concurrentBuildLimit"): lambda account: (
+        _project(account, location="l").get("concurrentBuildLimit") != 2
+    ),
     ("codebuild", "Project.encryptionKey"): lambda account: _project(account, location="l")["encryptionKey"] != _KEY,
     ("codebuild", "Project.source.location"): _no_source_wants_a_location,
     ("cognito-idp", "ResourceServer"): _refuses(

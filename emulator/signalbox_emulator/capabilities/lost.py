@@ -19,6 +19,13 @@ LOST = (
     ),
     Capability(
         service="codebuild",
+        attribute="Project.concurrentBuildLimit",
+        kind="lost",
+        property="AWS::CodeBuild::Project.ConcurrentBuildLimit",
+        reason="moto does not keep how many builds may run at once",
+    ),
+    Capability(
+        service="codebuild",
         attribute="Project.encryptionKey",
         kind="lost",
         property="AWS::CodeBuild::Project.EncryptionKey",
