@@ -107,11 +107,6 @@ def _engine_lifecycle_is_lost(account: Any) -> bool:
     return _cluster(account, EngineLifecycleSupport=wanted).get("EngineLifecycleSupport") != wanted
 
 
-def _instances_share_the_first_zone(account: Any) -> bool:
-    assert _instance(account, AvailabilityZone="us-east-1c")["AvailabilityZone"] == "us-east-1c"
-    return {_instance(account)["AvailabilityZone"] for _ in range(2)} == {"us-east-1a"}
-
-
 def _backups_end_now(account: Any) -> bool:
     latest = _cluster(account)["LatestRestorableTime"]
     return datetime.now(UTC) - latest < timedelta(seconds=10)
@@ -186,7 +181,6 @@ _PROBES: dict[tuple[str, str], Probe] = {
     ("rds", "DBCluster.EngineLifecycleSupport"): _engine_lifecycle_is_lost,
     ("rds", "DBCluster.DBClusterParameterGroupStatus"): _parameters_are_in_sync_at_once,
     ("rds", "DBCluster.LatestRestorableTime"): _backups_end_now,
-    ("rds", "DBInstance.AvailabilityZone"): _instances_share_the_first_zone,
     ("rds", "DBInstance.PerformanceInsightsEnabled"): _loses_of_an_instance("PerformanceInsightsEnabled", value=True),
     ("rds", "DBInstance.PerformanceInsightsKMSKeyId"): _loses_of_an_instance(
         "PerformanceInsightsKMSKeyId", _INSIGHTS["PerformanceInsightsKMSKeyId"]

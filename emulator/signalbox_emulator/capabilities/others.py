@@ -72,12 +72,6 @@ INVENTED = (
     ),
     Capability(
         service="rds",
-        attribute="DBInstance.AvailabilityZone",
-        kind="invented",
-        reason="moto puts every instance that names no zone into the first zone of the region; a named zone is kept",
-    ),
-    Capability(
-        service="rds",
         attribute="DBCluster.LatestRestorableTime",
         kind="invented",
         reason="moto answers the time of the question; it makes no backups",
