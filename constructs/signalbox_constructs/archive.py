@@ -13,7 +13,7 @@ _COLD = cdk.Duration.days(90)
 
 
 class AccessLogBucket(s3.Bucket):
-    """Where the access logs of the stack's other buckets end; kept for a year and a month, encrypted by S3."""
+    """Where access logs of buckets and of load balancers end; kept for a year and a month, encrypted by S3."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(
@@ -41,12 +41,12 @@ class AccessLogBucket(s3.Bucket):
         accept_of_frameworks(
             self,
             "S3DefaultEncryptionKMS",
-            reason="S3 delivers access logs only to a bucket that it encrypts itself (SSE-S3).",
+            reason="S3 and load balancers deliver logs only to a bucket that S3 encrypts with a key of its own (SSE-S3).",
         )
         accept_of_frameworks(
             self,
             "S3BucketReplicationEnabled",
-            reason="Access logs describe reads of this region's buckets, and are of no use to a recovery elsewhere.",
+            reason="Access logs describe what was asked of this region, and are of no use to a recovery elsewhere.",
         )
 
 

@@ -10,11 +10,10 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from signalbox_constructs import principals
-from signalbox_constructs.encryption import LOG_RETENTION_DAYS
+from signalbox_constructs.archive import AccessLogBucket
 from signalbox_constructs.findings import accept, accept_of_frameworks
 from signalbox_constructs.firewall import ClosedSecurityGroup
 from signalbox_constructs.network import PUBLIC
@@ -58,7 +57,7 @@ class TlsEdge(Construct):
     def __init__(self, scope: Construct, construct_id: str, props: TlsEdgeProps) -> None:
         super().__init__(scope, construct_id)
         self.security_group = self._security_group(props.vpc)
-        self.access_logs = self._access_log_bucket()
+        self.access_logs = AccessLogBucket(self, "AccessLogs")
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
@@ -143,50 +142,6 @@ class TlsEdge(Construct):
             "open, 80 answers with a redirect alone, and no other security group is open to an address.",
         )
         return group
-
-    def _access_log_bucket(self) -> s3.Bucket:
-        bucket = s3.Bucket(
-            self,
-            "AccessLogs",
-            # Load balancers can write to S3-managed encryption only, not to a customer's key.
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=cdk.Duration.days(LOG_RETENTION_DAYS),
-                    noncurrent_version_expiration=cdk.Duration.days(30),
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
-            ],
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-        )
-        cdk.Tags.of(bucket).add("data-class", "access-logs")
-        accept(
-            bucket,
-            "AwsSolutions::AwsSolutions-S1",
-            reason="This bucket is where access logs end; a log of its own accesses would feed itself.",
-        )
-        accept_of_frameworks(
-            bucket,
-            "S3BucketLoggingEnabled",
-            reason="This bucket is where access logs end; a log of its own accesses would feed itself.",
-        )
-        accept_of_frameworks(
-            bucket,
-            "S3BucketReplicationEnabled",
-            reason="Access logs are a record of the edge, not of the product; what must survive a region is copied to "
-            "the evidence bucket and the vault of backups. Versions protect these against overwriting.",
-        )
-        accept_of_frameworks(
-            bucket,
-            "S3DefaultEncryptionKMS",
-            reason="Load balancers deliver their logs to buckets that S3 encrypts with its own key, and to no others.",
-        )
-        return bucket
 
     def _log_accesses(self) -> None:
         """Turn logs of requests and of connections on.

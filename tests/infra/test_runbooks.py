@@ -31,10 +31,12 @@ _WAITERS = "wait"
 
 def _commands(text: str) -> list[list[str]]:
     """Every command of a page: lines of its shell blocks, and what stands between backticks."""
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", text, flags=re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`((?:aws|make|signalbox[a-z-]*|node_modules/\.bin/cdk|cdk) [^`]+)`", text)
     found: list[list[str]] = []
+    inner = re.compile(r"\$\(([^()]*)\)")
+    lines = [inner.sub("VALUE", line) for line in lines] + [it for line in lines for it in inner.findall(line)]
     for line in lines:
         for part in re.split(r"\s(?:\||&&|;)\s", line.strip()):
             words = shlex.split(part.split(" #")[0], comments=True)
