@@ -41,7 +41,7 @@ class AccessLogBucket(s3.Bucket):
         accept_of_frameworks(
             self,
             "S3DefaultEncryptionKMS",
-            reason="S3 and load balancers deliver logs only to a bucket that S3 encrypts with a key of its own (SSE-S3).",
+            reason="S3 and load balancers deliver logs only to buckets that S3 encrypts with its own key (SSE-S3).",
         )
         accept_of_frameworks(
             self,
