@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from signalbox_emulator import assembly
 from signalbox_emulator.aws import ACCOUNT
@@ -16,6 +17,9 @@ from signalbox_emulator.children import child
 from signalbox_emulator.deployment import Deployment
 from signalbox_emulator.environment import REGION
 from signalbox_emulator.failures import Failed, NotFound
+
+_NO_ANSWER = (BotoCoreError, ResponseParserError)
+"""What a call ends with when its server stops: before the answer, or in the middle of it."""
 
 _CDK_TAG = "signalbox:cdk"
 """Tag of the bootstrap stack: the version of the cdk CLI that made it."""
@@ -56,7 +60,7 @@ class Cdk:
         """Return when every recorded stack exists again, those too that are no longer deployed."""
         try:
             self.client("cloudformation", REGION).describe_stacks()
-        except BotoCoreError:
+        except _NO_ANSWER:
             raise Failed(self._stopped()) from None
 
     def client(self, service: str, region: str) -> Any:
@@ -85,7 +89,7 @@ class Cdk:
         if code:
             try:
                 why = self._failed_resource() or assembly.last_words(log)
-            except BotoCoreError:
+            except _NO_ANSWER:
                 why = self._stopped()
             raise Failed(f"cdk {arguments[0]} failed with code {code}: {why} (all of it: {log})")
 
@@ -100,7 +104,7 @@ class Cdk:
             stack = self.client("cloudformation", region).describe_stacks(StackName="CDKToolkit")["Stacks"][0]
         except ClientError:
             return None
-        except BotoCoreError:
+        except _NO_ANSWER:
             raise Failed(self._stopped()) from None
         return {tag["Key"]: tag["Value"] for tag in stack["Tags"]}.get(_CDK_TAG)
 
