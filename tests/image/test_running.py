@@ -202,9 +202,12 @@ def test_migrated_served_reconciled_and_used_by_the_stock_sdk_over_tls(deployed:
             assert (code, seconds < 10) == (0, True), (code, seconds)
 
 
-def test_a_database_that_is_newer_than_the_image_ends_the_migration(deployed: Deployed) -> None:
+def test_a_database_that_needs_a_newer_image_ends_the_migration(deployed: Deployed) -> None:
     deployed.command("migrate", user="signalbox")
-    deployed.sql("INSERT INTO schema_migration (name, sha256) VALUES ('9999_tomorrow.sql', '')")
+    deployed.sql(
+        "INSERT INTO schema_migration (name, sha256, requires)"
+        " SELECT name, '', name FROM (VALUES ('9999_tomorrow.sql')) AS tomorrow (name)"
+    )
 
     done = deployed.command("migrate", user="signalbox", check=False)
 
