@@ -16,7 +16,7 @@ from moto.cloudformation import urls as cloudformation_urls
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from signalbox_emulator import given, patches
+from signalbox_emulator import additions, given, patches
 from signalbox_emulator.aws import ACCOUNT, Account
 from signalbox_emulator.cloudformation.stacks import Stacks
 from signalbox_emulator.cloudformation.wire import bound_to
@@ -45,6 +45,7 @@ class Emulator:
         application: Any = DomainDispatcherApplication(create_backend_app)
         self._account = Account(application)
         patches.apply(self._account.models)
+        additions.apply()
         self._state = State(state_dir) if state_dir else None
         self._stacks = Stacks(self._account, ACCOUNT, self._save)
         cloudformation_urls.url_paths.clear()

@@ -1,8 +1,9 @@
 """What an emulator cannot hold, as it says itself: such attributes are neither passed nor failed there.
 
 The list is a JSON array of objects with `service`, `attribute`, `reason`, and optionally `property` (the CloudFormation
-path that sets the attribute) and `kind`. Entries of kind `unenforced` are stored truly and merely have no effect; the
-report's header already says that of everything on an emulator, so they excuse nothing.
+path that sets the attribute) and `kind`. Entries of kind `patched` are answered by what the emulator's authors added:
+they are judged, and say so. Entries of kind `unenforced` are stored truly and merely have no effect; the report's
+header already says that of everything on an emulator, so they excuse nothing.
 """
 
 import json
@@ -56,9 +57,12 @@ class Capabilities:
             raise BadInput(f"{path}: wanted a JSON list of service, attribute and reason, got: {error}") from error
 
     def qualify(self, finding: Finding) -> Finding:
-        """`finding`, or the statement that this emulator could not have told."""
+        """`finding`, with a word on who answered it, or the statement that this emulator could not have told."""
         for limit in self._limits:
             if limit.covers(finding.attribute):
+                if limit.kind == "patched":
+                    told = f"got {finding.actual}; answered by an addition to the emulator: {limit.reason}"
+                    return finding.model_copy(update={"reason": finding.reason or told})
                 reason = f"not verifiable on this emulator: {limit.reason}"
                 return finding.model_copy(update={"actual": None, "outcome": Outcome.NOT_VERIFIABLE, "reason": reason})
         return finding

@@ -112,16 +112,24 @@ def _backups_end_now(account: Any) -> bool:
     return datetime.now(UTC) - latest < timedelta(seconds=10)
 
 
-def _parameters_are_in_sync_at_once(account: Any) -> bool:
-    """In AWS a member that gets another group says pending-reboot, until it has restarted."""
+def _another_group_waits_for_a_restart(account: Any) -> bool:
+    """Return whether a member that gets another group says pending-reboot until it has restarted, as in AWS."""
     rds, group = account.client("rds"), f"g{uuid4().hex[:12]}"
     rds.create_db_cluster_parameter_group(
         DBClusterParameterGroupName=group, DBParameterGroupFamily="aurora-postgresql16", Description="other"
     )
     cluster = _instance(account)["DBClusterIdentifier"]
     rds.modify_db_cluster(DBClusterIdentifier=cluster, DBClusterParameterGroupName=group, ApplyImmediately=True)
-    members = rds.describe_db_clusters(DBClusterIdentifier=cluster)["DBClusters"][0]["DBClusterMembers"]
-    return {member["DBClusterParameterGroupStatus"] for member in members} == {"in-sync"}
+    waiting = _members(account, cluster)
+    for member in waiting:
+        rds.reboot_db_instance(DBInstanceIdentifier=member)
+    restarted = _members(account, cluster)
+    return {*waiting.values()} == {"pending-reboot"} and {*restarted.values()} == {"in-sync"}
+
+
+def _members(account: Any, cluster: str) -> dict[str, str]:
+    (found,) = account.client("rds").describe_db_clusters(DBClusterIdentifier=cluster)["DBClusters"]
+    return {it["DBInstanceIdentifier"]: it["DBClusterParameterGroupStatus"] for it in found["DBClusterMembers"]}
 
 
 def _no_task_runs(account: Any) -> bool:
@@ -179,7 +187,7 @@ _PROBES: dict[tuple[str, str], Probe] = {
     ("ecs", "Service.runningCount"): _no_task_runs,
     ("kms", "KeyRotationStatus.RotationPeriodInDays"): _rotation_has_no_period,
     ("rds", "DBCluster.EngineLifecycleSupport"): _engine_lifecycle_is_lost,
-    ("rds", "DBCluster.DBClusterParameterGroupStatus"): _parameters_are_in_sync_at_once,
+    ("rds", "DBCluster.DBClusterParameterGroupStatus"): _another_group_waits_for_a_restart,
     ("rds", "DBCluster.LatestRestorableTime"): _backups_end_now,
     ("rds", "DBInstance.PerformanceInsightsEnabled"): _loses_of_an_instance("PerformanceInsightsEnabled", value=True),
     ("rds", "DBInstance.PerformanceInsightsKMSKeyId"): _loses_of_an_instance(

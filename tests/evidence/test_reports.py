@@ -229,6 +229,19 @@ def test_what_an_emulator_cannot_hold_is_neither_passed_nor_failed(
     assert finding.reason == ("not verifiable on this emulator: lost" if covered else "")
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_what_was_added_to_an_emulator_is_judged_and_says_so(*, value: bool, tmp_path: Path) -> None:
+    file = tmp_path / "limits.json"
+    entry = {"service": "ecs", "attribute": "Service.Rollback", "reason": "ours keeps it", "kind": "patched"}
+    file.write_text(json.dumps([entry]))
+    subject, attribute = Subject(type="AWS::ECS::Service", id="serve"), Attribute("AWS::ECS::Service", "Rollback")
+
+    finding = Capabilities.read(file).qualify(expect(subject, attribute, value, "true", is_true))
+
+    assert finding.outcome is (Outcome.HOLDS if value else Outcome.FAILS)
+    assert finding.reason == f"got {value}; answered by an addition to the emulator: ours keeps it"
+
+
 def test_a_value_that_is_missing_fails_and_one_that_is_unknown_is_an_error() -> None:
     subject, attribute = Subject(type="T", id="s"), Attribute("T", "P")
 

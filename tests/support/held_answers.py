@@ -1,6 +1,5 @@
 """What AWS would answer of our stacks where moto cannot, and the two ways to weaken what is deployed."""
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -54,17 +53,12 @@ def _only(templates: dict[str, dict[str, Any]], type_name: str) -> dict[str, Any
     return found
 
 
-def _vault_policy(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"Policy": json.dumps(_only(templates, "AWS::Backup::BackupVault")["AccessPolicy"])}
-
-
 def _selection(templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     selection = _only(templates, "AWS::Backup::BackupSelection")["BackupSelection"]
     return {"SelectionId": "s", "BackupSelection": {"Resources": list(selection["Resources"])}}
 
 
 HELD: list[tuple[str, Tamper | Supplied]] = [
-    ("backup:GetBackupVaultAccessPolicy", Supplied(_vault_policy)),
     ("backup:ListBackupSelections", Supplied(lambda _: {"BackupSelectionsList": [{"SelectionId": "s"}]})),
     ("backup:GetBackupSelection", Supplied(_selection)),
     (

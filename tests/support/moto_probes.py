@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import moto.backup.models
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -236,6 +237,19 @@ def _health_check_logs_have_a_place(account: Any) -> bool:
     return wanted in elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
 
 
+def _a_vault_keeps_its_policy(account: Any) -> bool:
+    """Return whether our calls keep, answer and forget it, and moto by itself still has none."""
+    backup, name = account.client("backup"), uuid4().hex[:20]
+    backup.create_backup_vault(BackupVaultName=name)
+    if not _refuses("backup", "get_backup_vault_access_policy", BackupVaultName=name)(account):
+        return False
+    backup.put_backup_vault_access_policy(BackupVaultName=name, Policy=_POLICY)
+    kept = backup.get_backup_vault_access_policy(BackupVaultName=name)["Policy"]
+    backup.delete_backup_vault_access_policy(BackupVaultName=name)
+    gone = _refuses("backup", "get_backup_vault_access_policy", BackupVaultName=name)(account)
+    return kept == _POLICY and gone and not hasattr(moto.backup.models.BackupBackend, "put_backup_vault_access_policy")
+
+
 _POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 _TOPIC = "arn:aws:sns:us-east-1:000000000000:t"
 
@@ -243,10 +257,7 @@ PROBES: dict[tuple[str, str], Probe] = {
     ("accessanalyzer", "Analyzer"): _refuses("accessanalyzer", "list_analyzers"),
     ("application-autoscaling", "ScalingPolicy.PolicyARN"): _a_policy_gets_another_name,
     ("backup", "BackupSelection"): _refuses("backup", "list_backup_selections", BackupPlanId="p"),
-    ("backup", "BackupVault.AccessPolicy"): _all(
-        _refuses("backup", "put_backup_vault_access_policy", BackupVaultName="v", Policy=_POLICY),
-        _refuses("backup", "get_backup_vault_access_policy", BackupVaultName="v"),
-    ),
+    ("backup", "BackupVault.AccessPolicy"): _a_vault_keeps_its_policy,
     ("backup", "BackupVault.Notifications"): _all(
         _refuses(
             "backup",

@@ -5,13 +5,6 @@ from signalbox_emulator.capabilities.entry import Capability
 LOST = (
     Capability(
         service="backup",
-        attribute="BackupVault.AccessPolicy",
-        kind="lost",
-        property="AWS::Backup::BackupVault.AccessPolicy",
-        reason="moto has no call for the access policy of a vault, and reading it fails",
-    ),
-    Capability(
-        service="backup",
         attribute="BackupVault.Notifications",
         kind="lost",
         property="AWS::Backup::BackupVault.Notifications",

@@ -77,12 +77,6 @@ INVENTED = (
         reason="moto answers the time of the question; it makes no backups",
     ),
     Capability(
-        service="rds",
-        attribute="DBCluster.DBClusterParameterGroupStatus",
-        kind="invented",
-        reason="moto says in-sync of every member; a change of parameters never waits for a restart",
-    ),
-    Capability(
         service="ecs",
         attribute="Service.runningCount",
         kind="invented",
@@ -127,6 +121,19 @@ INVENTED = (
 )
 
 PATCHED = (
+    Capability(
+        service="backup",
+        attribute="BackupVault.AccessPolicy",
+        kind="patched",
+        property="AWS::Backup::BackupVault.AccessPolicy",
+        reason="moto has no call for the access policy of a vault; ours keeps it and answers it",
+    ),
+    Capability(
+        service="rds",
+        attribute="DBCluster.DBClusterParameterGroupStatus",
+        kind="patched",
+        reason="moto says in-sync of every member; here one that has not restarted with its group says pending-reboot",
+    ),
     Capability(
         service="cognito-idp",
         attribute="UserPool.Id",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from signalbox_emulator.types.absent import unsent
-from signalbox_emulator.types.kind import ID, Call, Kind, Read, Target
+from signalbox_emulator.types.kind import ID, VALUE, Call, Kind, Read, Target
 from signalbox_emulator.types.tagging import arn_of, tag_calls
 
 JsonObject = dict[str, Any]
@@ -54,10 +54,14 @@ KINDS = (
         create="create_backup_vault",
         ref="BackupVaultName",
         read=Read("describe_backup_vault", {"BackupVaultName": ID}, "@"),
-        reads={"LockConfiguration": _read_lock, "BackupVaultTags": _read_tags("backup-vault")},
+        reads={
+            "AccessPolicy": Read("get_backup_vault_access_policy", {"BackupVaultName": ID}, "Policy"),
+            "LockConfiguration": _read_lock,
+            "BackupVaultTags": _read_tags("backup-vault"),
+        },
         delete=Call("delete_backup_vault", {"BackupVaultName": ID}),
         after={
-            "AccessPolicy": unsent("backup", "put_backup_vault_access_policy", "Policy"),
+            "AccessPolicy": Call("put_backup_vault_access_policy", {"BackupVaultName": ID, "Policy": VALUE}),
             "LockConfiguration": _lock,
             "Notifications": unsent("backup", "put_backup_vault_notifications"),
         },
