@@ -62,7 +62,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     except Weakened as error:
-        sys.stderr.write(f"weakened without an exception:\n{error}\n")
+        sys.stderr.write(
+            f"{error}\nweakened without an exception that holds: strengthen it, or add one under `exceptions:`\n"
+        )
         return 7
     return 0
 

@@ -11,6 +11,7 @@ import aws_cdk as cdk
 import jsii
 
 from signalbox_constructs.findings import accept
+from signalbox_evidence import text
 from signalbox_evidence.catalogue import Mode, load
 from signalbox_evidence.exceptions import Exemption, Trouble, judge
 from signalbox_evidence.run import carry_out
@@ -55,7 +56,7 @@ def synthesise(app: cdk.App, controls: "Controls") -> Path:
 
 
 def _weakened(controls: "Controls") -> Weakened:
-    return Weakened("\n".join(f"{trouble.control}: {trouble.said}" for trouble in controls.troubles))
+    return Weakened("\n".join(text.trouble(trouble) for trouble in controls.troubles))
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
